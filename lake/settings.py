@@ -1,0 +1,212 @@
+"""Settings: one YAML file, typed; environment variables override; a typo stops the process.
+
+Read once at start-up by the command line or a flow and passed on; nothing else reads the environment.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from lake.errors import ConfigurationError
+
+ENV_PREFIX = "LAKEHOUSE_"
+CONFIG_VARIABLE = "LAKEHOUSE_CONFIG"
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+DEFAULT_CONFIG = PROJECT_ROOT / "configs" / "lakehouse.yaml"
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
+
+
+class LakeSettings(_Section):
+    """Where the lake lies and how long to wait for its writer lock."""
+
+    root: Path = Path("data/lake")
+    lock_wait_s: Annotated[float, Field(ge=0, le=3600)] = 30
+
+
+class GenerateSettings(_Section):
+    """What the generated company looks like."""
+
+    enabled: bool = True
+    seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 42
+    scale: Annotated[float, Field(gt=0, le=1000)] = 1.0
+    start: date = date(2024, 7, 1)
+    days: Annotated[int, Field(ge=60, le=3650)] = 730
+    dirt_share: Annotated[float, Field(ge=0, le=0.2)] = 0.01
+    chunk_rows: Annotated[int, Field(ge=1_000, le=10_000_000)] = 1_000_000
+    threads: Annotated[int, Field(ge=1, le=64)] = 2
+
+
+class LandSettings(_Section):
+    """Where files are dropped and how much of one may be malformed."""
+
+    inbox: Path = Path("data/inbox")
+    max_files_per_run: Annotated[int, Field(ge=1, le=100_000)] = 10_000
+    max_field_bytes: Annotated[int, Field(ge=1_024, le=64 * 1024 * 1024)] = 4 * 1024 * 1024
+
+
+class EngineSettings(_Section):
+    """Limits of the embedded DuckDB; past the memory limit it spills to disk."""
+
+    memory_limit_mb: Annotated[int, Field(ge=128, le=1_048_576)] = 1024
+    threads: Annotated[int, Field(ge=1, le=256)] = 2
+
+
+class GateSettings(_Section):
+    """What a gate allows beside its contract."""
+
+    max_quarantined_share: Share = 0.1
+    sample_rows: Annotated[int, Field(ge=0, le=1_000)] = 5
+
+
+class ExportSettings(_Section):
+    """Where gold is exported and in which formats."""
+
+    directory: Path = Path("data/exports")
+    formats: tuple[Literal["csv", "parquet"], ...] = ("csv",)
+
+
+class FlowSettings(_Section):
+    """How Prefect runs the tasks."""
+
+    retries: Annotated[int, Field(ge=0, le=10)] = 2
+    retry_delay_s: Annotated[float, Field(ge=0, le=600)] = 2
+    task_timeout_s: Annotated[int, Field(ge=1, le=86_400)] = 3_600
+
+
+class Settings(_Section):
+    """The whole configuration."""
+
+    lake: LakeSettings = LakeSettings()
+    generate: GenerateSettings = GenerateSettings()
+    land: LandSettings = LandSettings()
+    engine: EngineSettings = EngineSettings()
+    gates: GateSettings = GateSettings()
+    export: ExportSettings = ExportSettings()
+    flow: FlowSettings = FlowSettings()
+
+    @model_validator(mode="after")
+    def _places_differ(self) -> Self:
+        places = {"lake.root": self.lake.root, "land.inbox": self.land.inbox, "export.directory": self.export.directory}
+        seen: dict[Path, str] = {}
+        for key, place in places.items():
+            twin = seen.setdefault(place.resolve(), key)
+            if twin != key:
+                raise ValueError(f"{key} and {twin} are the same directory: {place}")
+        return self
+
+
+def load_settings(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Settings from `path` (or ``$LAKEHOUSE_CONFIG``, or the default file) under the environment's overrides.
+
+    Relative paths in the result are as written: relative to the working directory.
+
+    Raises:
+        ConfigurationError: Unknown key, wrong type or impossible value; one line naming file, key and allowed values.
+    """
+    environ = os.environ if environ is None else environ
+    chosen = path or Path(environ.get(CONFIG_VARIABLE) or DEFAULT_CONFIG)
+    values = _read_yaml(chosen)
+    origins: dict[tuple[str, ...], str] = {}
+    for variable, key, text in _overrides(environ):
+        _set(values, key, text, variable)
+        origins[key] = variable
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        raise _explain(error, chosen, origins) from None
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot read the configuration: {error.strerror}", where=str(path), mend="name another with --config FILE"
+        ) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        raise ConfigurationError(
+            f"not valid YAML: {getattr(error, 'problem', None) or error}", where=f"{path}{line}"
+        ) from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigurationError("expected keys and values at the top level", where=str(path))
+    return values
+
+
+def _overrides(environ: Mapping[str, str]) -> Iterator[tuple[str, tuple[str, ...], str]]:
+    for variable in sorted(environ):
+        if variable.startswith(ENV_PREFIX) and variable != CONFIG_VARIABLE:
+            yield variable, tuple(variable.removeprefix(ENV_PREFIX).lower().split("__")), environ[variable]
+
+
+def _set(values: dict[str, Any], key: tuple[str, ...], text: str, variable: str) -> None:
+    section = values
+    for part in key[:-1]:
+        nested = section.setdefault(part, {})
+        if not isinstance(nested, dict):
+            raise ConfigurationError(f"{'.'.join(key)} is not a setting", where=variable, mend=_listing(Settings))
+        section = nested
+    # YAML rules for the text, so that lists and numbers read alike in the file and the environment.
+    section[key[-1]] = yaml.safe_load(text)
+
+
+def _explain(error: ValidationError, path: Path, origins: Mapping[tuple[str, ...], str]) -> ConfigurationError:
+    first = error.errors(include_url=False)[0]
+    key = tuple(str(part) for part in first["loc"])
+    dotted = ".".join(key) or "(whole file)"
+    where = next((name for origin, name in origins.items() if key[: len(origin)] == origin), str(path))
+    if first["type"] == "extra_forbidden":
+        allowed = _listing(_model_at(key[:-1]))
+        return ConfigurationError(f"unknown key {dotted}", where=where, mend=f"allowed: {allowed}")
+    given = f", not {first['input']!r}" if key else ""
+    return ConfigurationError(f"{dotted}: {first['msg']}{given}", where=where, mend=_allowed(key))
+
+
+def _model_at(key: tuple[str, ...]) -> type[BaseModel]:
+    model: type[BaseModel] = Settings
+    for part in key:
+        field = model.model_fields.get(part)
+        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+            break
+        model = field.annotation
+    return model
+
+
+def _listing(model: type[BaseModel]) -> str:
+    return ", ".join(model.model_fields)
+
+
+def _allowed(key: tuple[str, ...]) -> str | None:
+    """The limits of a setting in words, from its declaration."""
+    section, *names = key
+    field = _model_at((section,)).model_fields.get(names[0]) if names else None
+    if field is None:
+        return None
+    limits = [
+        f"{words} {limit}"
+        for rule in field.metadata
+        for attribute, words in _LIMIT_WORDS.items()
+        if (limit := getattr(rule, attribute, None)) is not None
+    ]
+    choices = [str(c) for argument in get_args(field.annotation) for c in get_args(argument)]
+    if choices:
+        limits.append(" or ".join(choices))
+    return f"allowed: {' and '.join(limits)}" if limits else None
+
+
+_LIMIT_WORDS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}

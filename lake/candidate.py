@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
+
+SaveMode = Literal["append", "overwrite"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,6 @@ class Candidate:
         quarantine_files: Parquet files with the quarantine schema.
         mode: "append" adds to the last gated version, "overwrite" replaces it.
         batches: Identifiers of landed batches, recorded so that none lands twice (bronze).
-        sources: Version of every table read (silver, gold).
         fingerprint: SHA-256 over everything the rows depend on: source versions, model, declaration.
             Equal to the last gated version's, there is nothing to publish.
     """
@@ -54,7 +56,6 @@ class Candidate:
     files: tuple[Path, ...]
     balance: Balance
     quarantine_files: tuple[Path, ...] = ()
-    mode: str = "overwrite"
+    mode: SaveMode = "overwrite"
     batches: tuple[str, ...] = ()
-    sources: dict[str, int] = field(default_factory=dict)
     fingerprint: str = ""

@@ -1,0 +1,141 @@
+"""Where a lake's tables lie, and opening them with errors a person can act on."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from deltalake import DeltaTable
+from deltalake.exceptions import CommitFailedError, DeltaError, DeltaProtocolError, TableNotFoundError
+
+from lake.errors import LakeBusyError, NewerLakeError, StorageError
+from lake.table import Table
+
+# Raised when a change of layout or metadata makes older code misread a lake.
+FORMAT_VERSION = 1
+_MARKER = "lake.json"
+_STAGING = "_staging"
+
+
+@dataclass(frozen=True, slots=True)
+class Lake:
+    """A directory of Delta tables: ``<root>/<layer>/<table>``.
+
+    Args:
+        root: Directory of the lake.
+    """
+
+    root: Path
+
+    def path(self, table: Table) -> Path:
+        """Directory of a table."""
+        return self.root / table.layer / table.name
+
+    def staging(self, run_id: str) -> Path:
+        """Directory for one run's candidates; same file system as the tables, so that publishing moves no bytes."""
+        return self.root / _STAGING / run_id
+
+    def prepare(self) -> None:
+        """Create the lake when absent and check that this code may write it.
+
+        Raises:
+            NewerLakeError: A later version of the project wrote the lake.
+            StorageError: The directory cannot be written.
+        """
+        self.check_format()
+        marker = self.root / _MARKER
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            if not marker.exists():
+                temporary = self.root / f".{_MARKER}.{os.getpid()}"
+                temporary.write_text(json.dumps({"format_version": FORMAT_VERSION}) + "\n", encoding="utf-8")
+                temporary.replace(marker)
+            probe = self.root / f".probe.{os.getpid()}"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise StorageError(
+                f"cannot write the lake: {error.strerror}",
+                where=str(self.root),
+                mend="mend the directory, or set lake.root to another",
+            ) from None
+
+    def check_format(self) -> None:
+        """Refuse a lake that later code wrote.
+
+        Raises:
+            NewerLakeError: Its format version is above ours.
+            StorageError: The marker cannot be read.
+        """
+        marker = self.root / _MARKER
+        try:
+            found = json.loads(marker.read_text(encoding="utf-8"))["format_version"]
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StorageError(f"unreadable lake marker ({error})", where=str(marker)) from None
+        if not isinstance(found, int) or found > FORMAT_VERSION:
+            raise NewerLakeError(
+                f"the lake has format {found}, this code knows up to {FORMAT_VERSION}",
+                where=str(marker),
+                mend="use the version of the project that wrote it, or another lake.root",
+            )
+
+    def open(self, table: Table, version: int | None = None) -> DeltaTable | None:
+        """The Delta table, at its newest or the given version; None when it was never written.
+
+        Raises:
+            StorageError: The transaction log is torn or cannot be read, or there is no such version.
+            NewerLakeError: The table has columns this code does not declare.
+        """
+        path = self.path(table)
+        if not (path / "_delta_log").is_dir():
+            return None
+        with readable(path):
+            try:
+                delta = DeltaTable(str(path), version=version)
+            except TableNotFoundError:
+                return None
+            stored = [field.name for field in delta.schema().fields]
+        unknown = sorted(set(stored) - set(table.column_names))
+        if unknown:
+            raise NewerLakeError(
+                f"the table has columns this code does not know: {', '.join(unknown)}",
+                where=f"{table.full_name} at {path}",
+                mend="use the version of the project that wrote it",
+            )
+        return delta
+
+    def discard_staging(self, run_id: str | None = None) -> None:
+        """Delete one run's candidates, or those of every run that left some."""
+        shutil.rmtree(self.staging(run_id) if run_id else self.root / _STAGING, ignore_errors=True)
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Sort what delta-rs raises into errors of ours that name the table's directory."""
+    try:
+        yield
+    except TableNotFoundError:
+        raise
+    except CommitFailedError as error:
+        raise LakeBusyError(
+            f"another writer committed first ({error})", where=str(path), mend="run the command again"
+        ) from error
+    except DeltaProtocolError as error:
+        raise NewerLakeError(f"the table needs a Delta feature this version lacks: {error}", where=str(path)) from error
+    except (DeltaError, OSError, ValueError) as error:
+        text = str(error)
+        full = "No space left" in text or "os error 28" in text
+        raise StorageError(
+            "the disk is full" if full else f"the Delta table cannot be read or written: {text}",
+            where=str(path),
+            mend="free some space and run again; the last good version is untouched"
+            if full
+            else "restore its _delta_log from a backup, or delete the table's directory and rebuild it",
+        ) from error

@@ -1,0 +1,67 @@
+"""Opening lakes and tables: what is wrong with one is said, never a stack trace."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from deltalake import write_deltalake
+
+from lake.errors import LakeBusyError, NewerLakeError, StorageError
+from lake.lake import Lake
+from lake.lock import writer_lock
+from lake.publish import publish
+from lake.tables import table
+from tests.lake.conftest import RUN, CandidateMaker, passing
+
+PLANS = table("bronze.plans")
+
+
+def test_a_lake_of_a_later_format_is_refused(lake: Lake) -> None:
+    (lake.root / "lake.json").write_text(json.dumps({"format_version": 99}))
+    with pytest.raises(NewerLakeError, match="format 99"):
+        lake.prepare()
+
+
+def test_an_unreadable_marker_is_named(lake: Lake) -> None:
+    (lake.root / "lake.json").write_text("{")
+    with pytest.raises(StorageError, match=r"lake\.json"):
+        lake.prepare()
+
+
+def test_a_table_with_columns_of_a_later_declaration_is_refused(lake: Lake) -> None:
+    write_deltalake(str(lake.path(PLANS)), pa.table({"plan_id": ["p"], "from_the_future": [1]}))
+    with pytest.raises(NewerLakeError, match="from_the_future"):
+        lake.open(PLANS)
+
+
+@pytest.mark.parametrize("content", ["", "{not json", '{"add": {}}', "\x00" * 100])
+def test_a_torn_log_names_the_table(lake: Lake, make_candidate: CandidateMaker, content: str) -> None:
+    candidate = make_candidate("p1")
+    publish(lake, candidate, passing(candidate), RUN, {})
+    (lake.path(PLANS) / "_delta_log" / f"{0:020d}.json").write_text(content)
+    with pytest.raises(StorageError, match="bronze/plans"):
+        lake.open(PLANS)
+
+
+def test_a_root_that_is_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "lake").write_text("")
+    with pytest.raises(StorageError, match=r"lake\.root"):
+        Lake(tmp_path / "lake").prepare()
+
+
+def test_a_table_never_written_opens_as_none(lake: Lake) -> None:
+    assert lake.open(PLANS) is None
+
+
+def test_the_second_writer_waits_and_is_told_for_whom(lake: Lake) -> None:
+    with (
+        writer_lock(lake, "run first", 0),
+        pytest.raises(LakeBusyError, match="run first"),
+        writer_lock(lake, "run second", 0.05),
+    ):
+        pass
+    with writer_lock(lake, "run second", 0):
+        pass

@@ -193,8 +193,7 @@ def _listing(model: type[BaseModel]) -> str:
 
 def _allowed(key: tuple[str, ...]) -> str | None:
     """The limits of a setting in words, from its declaration."""
-    section, *names = key
-    field = _model_at((section,)).model_fields.get(names[0]) if names else None
+    field = _model_at(key[:1]).model_fields.get(key[1]) if len(key) > 1 else None
     if field is None:
         return None
     limits = [

@@ -106,6 +106,11 @@ class Table:
 INGEST_COLUMNS = (
     Column("_ingested_at", TIMESTAMP, "When the run that landed the row began.", required=True),
     Column("_source", TEXT, "File the row came from, relative to the inbox.", required=True),
-    Column("_batch_id", TEXT, "SHA-256 of the landed file's content.", required=True),
+    Column(
+        "_batch_id",
+        TEXT,
+        "SHA-256 of the landed file's content, or id of the quarantined row that was replayed.",
+        required=True,
+    ),
     Column("_line", COUNT, "Line in the file (text) or row number (Parquet), from 1.", required=True),
 )

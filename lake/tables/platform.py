@@ -61,6 +61,7 @@ CHECK_HISTORY = Table(
         Column("measured", TEXT, "Value measured, as text."),
         Column("threshold", TEXT, "What it had to be, as text."),
         Column("rows_tested", COUNT, "Rows of the candidate.", True),
+        Column("samples", TEXT, "JSON list of failing rows; NULL when none failed."),
     ),
     ("run_id", "table_name", "check_name"),
 )

@@ -5,10 +5,12 @@ DuckDB's Delta extension needs a download, so tables come in as the files of a p
 
 from __future__ import annotations
 
+import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 import duckdb
 import pyarrow as pa
@@ -19,6 +21,8 @@ from lake.table import Table
 
 # Files of about this size keep Spark and Polars reading in parallel without many small files.
 TARGET_FILE_BYTES = 128 * 1024 * 1024
+
+_LINE = re.compile(r"^LINE (\d+):", re.MULTILINE)
 
 _DUCKDB_TYPES: dict[str, str] = {
     "string": "VARCHAR",
@@ -88,9 +92,19 @@ class DuckDBEngine:
         empty = ", ".join(f'CAST(NULL AS {duckdb_type(c.type)}) AS "{c.name}"' for c in table.columns)
         body = f"SELECT {empty} WHERE false"
         if files:
+            paths = ", ".join(sql_text(file) for file in files)
             # The empty side names columns and types, so that older files without a later column still fit.
-            body += f" UNION ALL BY NAME SELECT * FROM read_parquet({_literal_list(files)}, union_by_name = true)"
+            body += f" UNION ALL BY NAME SELECT * FROM read_parquet([{paths}], union_by_name = true)"
         self.connection.execute(f'CREATE OR REPLACE VIEW "{schema}"."{view}" AS SELECT {columns} FROM ({body})')
+
+    def execute(self, statement: str) -> None:
+        """Run a statement without an answer, such as making a temporary table.
+
+        Raises:
+            ModelError, StorageError: As query.
+        """
+        with _Explained():
+            self.connection.execute(statement)
 
     def query(self, select: str) -> pa.Table:
         """Rows of `select` as an Arrow table; for small results.
@@ -101,6 +115,17 @@ class DuckDBEngine:
         """
         with _Explained():
             return self.connection.sql(select).to_arrow_table()
+
+    def describe(self, select: str) -> tuple[tuple[str, str], ...]:
+        """Name and DuckDB type of every column `select` yields, in order; no rows are read.
+
+        Raises:
+            ModelError: DuckDB cannot bind the SELECT; `where` names the line, such as ``line 3``.
+        """
+        with _Explained():
+            # On the SELECT's first line, so that DuckDB counts lines as the SELECT's file does.
+            rows = self.connection.execute(f"DESCRIBE {select}").fetchall()
+        return tuple((name, kind) for name, kind, *_ in rows)
 
     def write(self, select: str, table: Table, directory: Path) -> tuple[Path, ...]:
         """Stream the rows of `select` into Parquet files of `table`'s declared columns and types.
@@ -115,35 +140,41 @@ class DuckDBEngine:
         columns = ", ".join(f'CAST("{c.name}" AS {duckdb_type(c.type)}) AS "{c.name}"' for c in table.columns)
         target = directory / table.full_name
         try:
+            # What a failed attempt of the same run left must not be published.
+            shutil.rmtree(target, ignore_errors=True)
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StorageError(f"cannot write: {error.strerror}", where=str(directory)) from None
-        with _Explained():
-            self.connection.execute(
-                f"COPY (SELECT {columns} FROM ({select})) TO {_literal(target)} "
-                f"(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, FILE_SIZE_BYTES {TARGET_FILE_BYTES}, "
-                "OVERWRITE_OR_IGNORE true)"
-            )
+        self.execute(
+            f"COPY (SELECT {columns} FROM ({select}\n)) TO {sql_text(target)} "
+            f"(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, FILE_SIZE_BYTES {TARGET_FILE_BYTES})"
+        )
         return tuple(sorted(f for f in target.glob("*.parquet") if self._count(f)))
+
+    def copy(self, select: str, target: Path, file_format: Literal["csv", "parquet"]) -> None:
+        """Write the rows of `select` into one file, in their order.
+
+        Raises:
+            ModelError, StorageError: As query.
+        """
+        options = "FORMAT csv, HEADER true" if file_format == "csv" else "FORMAT parquet, COMPRESSION zstd"
+        self.execute(f"COPY ({select}) TO {sql_text(target)} ({options})")
 
     def count(self, files: Sequence[Path]) -> int:
         """Rows in Parquet files, read from their footers."""
         return sum(self._count(f) for f in files)
 
     def _count(self, file: Path) -> int:
-        found = self.connection.execute(
-            f"SELECT coalesce(sum(num_rows), 0)::BIGINT FROM parquet_file_metadata({_literal(file)})"
-        ).fetchone()
-        assert found is not None
-        return int(found[0])
+        # Fetched to the end: an unfinished result would block the connection.
+        rows = self.connection.execute(
+            f"SELECT coalesce(sum(num_rows), 0)::BIGINT FROM parquet_file_metadata({sql_text(file)})"
+        ).fetchall()
+        return int(rows[0][0])
 
 
-def _literal(value: object) -> str:
+def sql_text(value: object) -> str:
+    """A value as an SQL text literal."""
     return "'" + str(value).replace("'", "''") + "'"
-
-
-def _literal_list(values: Sequence[object]) -> str:
-    return "[" + ", ".join(_literal(v) for v in values) + "]"
 
 
 class _Explained:
@@ -158,4 +189,7 @@ class _Explained:
         if isinstance(error, duckdb.IOException | duckdb.OutOfMemoryException):
             raise StorageError(str(error), mend="free space, or raise engine.memory_limit_mb") from error
         if isinstance(error, duckdb.Error):
-            raise ModelError(str(error)) from error
+            # The first line says what; the rest lists every function DuckDB knows, and where.
+            line = _LINE.search(str(error))
+            where = f"line {line[1]}" if line else None
+            raise ModelError(str(error).splitlines()[0], where=where) from error

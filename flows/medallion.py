@@ -1,0 +1,44 @@
+"""The medallion flow: sources → bronze → silver → gold → exports, every layer through its gate.
+
+Runs by itself on Prefect's ephemeral API, against a server when PREFECT_API_URL is set, and as the deployment in
+prefect.yaml.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+from prefect import flow
+
+from lake.settings import load_settings
+from lake.table import Layer
+from tasks.artifacts import RunSummary, show_in_prefect
+from tasks.export import export_marts
+from tasks.layers import build_layer, land_layer
+from tasks.prefect_steps import prefect_steps
+from tasks.report import reported
+from tasks.sources import generate_sources
+from tasks.workspace import new_run, writing
+
+
+@flow(name="medallion", description=__doc__, persist_result=False)
+def medallion(config: Path | None = None, at: datetime | None = None) -> RunSummary:
+    """Bring the lake up to date.
+
+    Args:
+        config: Configuration file; the default one when absent.
+        at: The run's time, with a zone; now when absent.
+
+    Raises:
+        LakehouseError: See its subclasses; the last good versions stay readable.
+    """
+    settings = load_settings(config)
+    with writing(settings, new_run(at), prefect_steps(settings.flow)) as workspace, reported(workspace):
+        workspace.step("generate sources", "sources", partial(generate_sources, workspace))
+        bronze = land_layer(workspace)
+        silver = build_layer(workspace, Layer.SILVER)
+        gold = build_layer(workspace, Layer.GOLD)
+        exports = workspace.step("export marts", Layer.GOLD, partial(export_marts, workspace))
+        return show_in_prefect(RunSummary.of(workspace, (bronze, silver, gold), exports))

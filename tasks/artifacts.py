@@ -1,0 +1,90 @@
+"""What a person sees of a run: a summary value, and its tables and links in the Prefect UI."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from prefect.artifacts import create_link_artifact, create_table_artifact
+
+from lake.table import Table
+from lake.tables import BRONZE, GOLD, SILVER
+from tasks.inspect import TableSummary, table_summaries
+from tasks.layers import LayerResult
+from tasks.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """What one run of the medallion did.
+
+    Args:
+        run_id: The run.
+        layers: What each layer did, bronze first.
+        tables: Every medallion table as readers now see it.
+        exports: Files written.
+    """
+
+    run_id: str
+    layers: tuple[LayerResult, ...]
+    tables: tuple[TableSummary, ...]
+    exports: tuple[Path, ...]
+
+    @classmethod
+    def of(cls, workspace: Workspace, layers: Sequence[LayerResult], exports: Sequence[Path]) -> Self:
+        medallion: tuple[Table, ...] = (*BRONZE, *SILVER, *GOLD)
+        names = {table.full_name for table in medallion}
+        tables = tuple(t for t in table_summaries(workspace.lake) if t.table in names)
+        return cls(workspace.run.run_id, tuple(layers), tables, tuple(exports))
+
+
+def show_in_prefect(summary: RunSummary) -> RunSummary:
+    """Attach row counts, check outcomes and export links to the current flow run."""
+    create_table_artifact(
+        key="row-counts",
+        description=f"Tables after run {summary.run_id}",
+        table=[
+            {"table": t.table, "rows": t.rows, "version": t.version, "bytes": t.size_bytes, "gate": t.outcome}
+            for t in summary.tables
+        ],
+    )
+    create_table_artifact(
+        key="row-balance",
+        description="received = published + duplicates + quarantined",
+        table=[
+            {
+                "table": name,
+                "received": candidate.balance.received,
+                "published": candidate.balance.published,
+                "duplicates": candidate.balance.duplicates,
+                "quarantined": candidate.balance.quarantined,
+            }
+            for layer in summary.layers
+            for name, candidate in layer.candidates.items()
+        ],
+    )
+    create_table_artifact(
+        key="check-results",
+        description="Contract checks of this run",
+        table=[
+            {
+                "table": gate.table,
+                "check": check.name,
+                "outcome": check.outcome.value,
+                "measured": check.measured,
+                "threshold": check.threshold,
+            }
+            for layer in summary.layers
+            for gate in layer.gates.values()
+            for check in gate.checks
+        ],
+    )
+    for path in summary.exports:
+        create_link_artifact(
+            key=f"export-{path.name.replace('_', '-').replace('.', '-')}",
+            link=path.resolve().as_uri(),
+            link_text=path.name,
+        )
+    return summary

@@ -1,0 +1,95 @@
+"""Looking at a lake without changing it: tables, rows, history, and contracts run on what is published."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import pyarrow as pa
+
+from lake.checks import GateResult
+from lake.errors import BadInputError
+from lake.gated import Commit, commits, last_gated
+from lake.lake import Lake
+from lake.table import Table
+from lake.tables import BRONZE, BY_NAME, GOLD, SILVER
+from tasks.gate import check_candidate
+from tasks.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class TableSummary:
+    """One line of `lakehouse tables`; size in bytes, `outcome` of the gate that let the version in."""
+
+    table: str
+    layer: str
+    rows: int
+    version: int
+    size_bytes: int
+    changed_at: datetime
+    outcome: str
+
+
+def table_summaries(lake: Lake) -> list[TableSummary]:
+    """Every table with a readable version."""
+    lake.check_format()
+    found = ((table, last_gated(lake, table)) for table in BY_NAME.values())
+    return [
+        TableSummary(
+            t.full_name, t.layer.value, gated.rows, gated.version, gated.size_bytes, gated.at, gated.record.outcome
+        )
+        for t, gated in found
+        if gated is not None
+    ]
+
+
+def history(lake: Lake, table: Table) -> list[Commit]:
+    """Every version of a table, newest first, with what let it in."""
+    return list(commits(lake, table))
+
+
+def head(workspace: Workspace, table: Table, limit: int, where: str | None = None) -> pa.Table:
+    """Some rows of a table's readable version, in key order.
+
+    Args:
+        workspace: Where to read.
+        table: What to read.
+        limit: Most rows to return.
+        where: A DuckDB condition, such as ``country = 'DE'``.
+
+    Raises:
+        BadInputError: The table was never published.
+        ModelError: The condition is wrong.
+    """
+    gated = last_gated(workspace.lake, table)
+    if gated is None:
+        raise BadInputError(f"{table.full_name} was never published", mend="build it with: ./lakehouse run")
+    with workspace.engine() as engine:
+        engine.register(table, gated.files)
+        condition = f"WHERE {where}" if where else ""
+        keys = ", ".join(f'"{key}"' for key in table.key)
+        return engine.query(f"SELECT * FROM {table.full_name} {condition} ORDER BY {keys} LIMIT {limit:d}")
+
+
+def check_published(workspace: Workspace, tables: Sequence[Table]) -> list[GateResult]:
+    """Run contracts on readable versions, references included; changes nothing.
+
+    Raises:
+        ContractError: A contract is not sound.
+    """
+    published = {t: last_gated(workspace.lake, t) for t in (*BRONZE, *SILVER, *GOLD)}
+    results = []
+    with workspace.engine() as engine:
+        for table, gated in published.items():
+            engine.register(table, gated.files if gated else ())
+        for table in tables:
+            gated = published[table]
+            if gated is not None:
+                rows = engine.count(gated.files)
+                results.append(
+                    check_candidate(
+                        engine, table, rows, workspace.run, sample_rows=workspace.settings.gates.sample_rows
+                    )
+                )
+    return results

@@ -1,0 +1,40 @@
+"""Steps as Prefect task runs: named, tagged by layer, timed out, retried where a rerun can help."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from prefect import task
+from prefect.client.schemas.objects import State, TaskRun
+
+from lake.errors import LakehouseError
+from lake.settings import FlowSettings
+from tasks.workspace import Result, StepRunner, run_plainly
+
+
+def prefect_steps(settings: FlowSettings) -> StepRunner:
+    """A runner that makes every step a task run of the current flow run."""
+
+    def run_step(name: str, layer: str, step: Callable[[], Result]) -> Result:
+        @task(
+            name=name.partition(" ")[0],
+            task_run_name=name,
+            tags=[layer],
+            retries=settings.retries,
+            retry_delay_seconds=settings.retry_delay_s,
+            retry_condition_fn=_rerun_can_help,
+            timeout_seconds=settings.task_timeout_s,
+            persist_result=False,
+        )
+        def carry_out() -> Result:
+            return run_plainly(name, layer, step)
+
+        return carry_out()
+
+    return run_step
+
+
+def _rerun_can_help(_task: Any, _run: TaskRun, state: State[Any]) -> bool:
+    error = state.result(raise_on_failure=False)
+    return error.retryable if isinstance(error, LakehouseError) else isinstance(error, OSError)

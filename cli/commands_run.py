@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import time
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cli.output import StepTimes, answers, console, human_bytes, print_json, print_table, progress
-from lake.errors import BadInputError, StorageError
+from lake.errors import BadInputError
 from lake.settings import Settings, load_settings
 from lake.table import Layer
 from lake.tables import BRONZE, GOLD, SILVER
+from tasks.prefect_server import PrefectServer
 
 if TYPE_CHECKING:
     from tasks.artifacts import RunSummary
@@ -41,18 +42,18 @@ def run(*, config: Path | None = None, at: datetime | None = None, json: bool = 
     settings = load_settings(config)
     began = time.monotonic()
     times = StepTimes.start()
-    with progress(_MOST_STEPS, "starting Prefect"):
-        _prepare_prefect()
+    with progress(_MOST_STEPS, "starting Prefect"), PrefectServer() as server:
         from flows.medallion import medallion
 
-        imported = time.monotonic()
+        server.wait_until_healthy()
+        ready = time.monotonic()
         summary = medallion(config=config, at=at)
     took = time.monotonic() - began
     if json:
         print_json(_as_json(summary, took) | {"steps": times.steps})
         return
     _print_summary(summary, settings)
-    answers.print(f"[green]done[/] in {took:.1f} s (loading Prefect {imported - began:.1f} s)", highlight=False)
+    answers.print(f"[green]done[/] in {took:.1f} s (starting Prefect {ready - began:.1f} s)", highlight=False)
 
 
 def generate(
@@ -162,18 +163,6 @@ def export(*, config: Path | None = None, json: bool = False) -> None:
         print_table("Exported", [{"file": f, "size": human_bytes(f.stat().st_size)} for f in files], right=("size",))
 
 
-def _prepare_prefect() -> None:
-    """Keep the temporary server's database beside the lake unless the user has a place or a server of their own."""
-    home = Path(os.environ.setdefault("PREFECT_HOME", str(Path("data/prefect").resolve())))
-    try:
-        # Prefect makes the last directory only, and its server does not start without.
-        home.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(
-            f"cannot write Prefect's directory: {error.strerror}", where=str(home), mend="set PREFECT_HOME to another"
-        ) from None
-
-
 def _as_json(summary: RunSummary, seconds: float) -> dict[str, object]:
     return {
         "run_id": summary.run_id,
@@ -181,6 +170,7 @@ def _as_json(summary: RunSummary, seconds: float) -> dict[str, object]:
         "tables": [{"table": t.table, "rows": t.rows, "version": t.version, "gate": t.outcome} for t in summary.tables],
         "balance": [row for layer in summary.layers for row in _balances(layer)],
         "exports": [str(path) for path in summary.exports],
+        "headlines": [asdict(line) for line in summary.headlines],
     }
 
 
@@ -192,6 +182,8 @@ def _print_summary(summary: RunSummary, settings: Settings) -> None:
         if t.layer == Layer.GOLD
     ]
     print_table("Gold", rows, right=("rows", "version"))
+    if summary.headlines:
+        print_table("What the marts say", [asdict(line) for line in summary.headlines], right=("value",))
     console.print(f"lake: {settings.lake.root}   exports and quality report: {settings.export.directory}")
 
 

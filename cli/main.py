@@ -77,8 +77,8 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:
         logging.getLogger("lakehouse").debug("unexpected", exc_info=error)
-        console.print(f"[red]unexpected error[/]: {type(error).__name__}: {error}", highlight=False)
-        console.print(f"this is a defect; the full trace is in {_write_trace(error)}", highlight=False)
+        what = Text(f": {type(error).__name__}: {error}\nthis is a defect; the full trace is in {_write_trace(error)}")
+        console.print(Text("unexpected error", style="red") + what, soft_wrap=True)
         sys.exit(UNEXPECTED_EXIT_CODE)
 
 

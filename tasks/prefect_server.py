@@ -1,0 +1,140 @@
+"""The Prefect API a run talks to: the user's, or a server of its own that lives as long as the run.
+
+Prefect would start one by itself, but only after loading the whole server into this process too; started first, it
+comes up while this process is still loading what the flow needs.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import MutableMapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from lake.errors import LakehouseError, StorageError
+from lake.settings import PROJECT_ROOT
+
+# With one of these the user has chosen where Prefect keeps its runs.
+CHOSEN_BY_USER = ("PREFECT_API_URL", "PREFECT_PROFILE", "PREFECT_HOME")
+HOME = Path("data/prefect")
+LOG_NAME = "server.log"
+# A new database takes 5 s on two quiet cores.
+STARTUP_S = 120
+# How long a server that is said to run may take.
+ANSWER_S = 10
+SHUTDOWN_S = 10
+_BACKLOG = 128
+
+
+class PrefectServer:
+    """A Prefect server on a free loopback port for as long as the block lasts; a context manager.
+
+    Does nothing where the environment names a server, profile or home of the user's.
+
+    Args:
+        environment: Where ``PREFECT_HOME`` and ``PREFECT_API_URL`` are set, before Prefect is first imported.
+    """
+
+    def __init__(self, environment: MutableMapping[str, str] = os.environ) -> None:
+        self._environment = environment
+        self._process: subprocess.Popen[bytes] | None = None
+        self._home = HOME.resolve()
+
+    def __enter__(self) -> Self:
+        """Start the server without waiting for it.
+
+        Raises:
+            StorageError: Its directory cannot be written.
+        """
+        if any(self._environment.get(name) for name in CHOSEN_BY_USER):
+            return self
+        self._environment["PREFECT_HOME"] = str(self._home)
+        try:
+            self._home.mkdir(parents=True, exist_ok=True)
+            log = (self._home / LOG_NAME).open("wb")
+        except OSError as error:
+            raise StorageError(
+                f"cannot write Prefect's directory: {error.strerror}",
+                where=str(self._home),
+                mend="mend the directory, or set PREFECT_HOME to another",
+            ) from None
+        # Whoever connects before the server answers waits in this socket's queue, and no other process can take it.
+        with log, socket.create_server(("127.0.0.1", 0), backlog=_BACKLOG) as listening:
+            self._environment["PREFECT_API_URL"] = f"http://127.0.0.1:{listening.getsockname()[1]}/api"
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tasks.prefect_server", str(listening.fileno())],
+                env={**self._environment, "PYTHONPATH": str(PROJECT_ROOT), "PREFECT_UI_ENABLED": "false"},
+                pass_fds=(listening.fileno(),),
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+            )
+        return self
+
+    def wait_until_healthy(self) -> None:
+        """Wait until the server answers, started here or named by PREFECT_API_URL.
+
+        Raises:
+            LakehouseError: It ended, or did not answer in time.
+        """
+        address = self._environment.get("PREFECT_API_URL")
+        if not address:
+            return
+        try:
+            httpx.get(f"{address}/health", timeout=STARTUP_S if self._process else ANSWER_S)
+        except httpx.TransportError as error:
+            raise self._unreachable(address, error) from None
+
+    def _unreachable(self, address: str, error: httpx.TransportError) -> LakehouseError:
+        if self._process is None:
+            return LakehouseError(
+                f"no Prefect server answers there ({error})",
+                where=f"PREFECT_API_URL={address}",
+                mend="start it with: .venv/bin/prefect server start   (or unset PREFECT_API_URL to run without)",
+            )
+        return LakehouseError(
+            f"Prefect's temporary server did not start ({error})",
+            where=str(self._home / LOG_NAME),
+            mend="read that log; a damaged database is mended by deleting the directory it lies in",
+        )
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process is None:
+            return
+        self._environment.pop("PREFECT_API_URL", None)
+        self._process.terminate()
+        try:
+            self._process.wait(SHUTDOWN_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+
+
+def _serve(listening: int) -> None:
+    """Run the server on an open socket until it is terminated or its parent is gone."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    import uvicorn
+    from prefect.server.api.server import create_app
+
+    uvicorn.run(create_app(ephemeral=True, final=True), fd=listening, log_level="error")
+
+
+def _end_with_parent() -> None:
+    # A killed parent cannot say so, but the kernel closes its end of the pipe.
+    sys.stdin.buffer.read()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    _serve(int(sys.argv[1]))

@@ -12,6 +12,7 @@ import orjson
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 # Answers go to standard output, everything about the doing to standard error.
 answers = Console(file=sys.stdout)
@@ -101,7 +102,8 @@ def print_table(title: str, rows: Sequence[Mapping[str, Any]], right: Sequence[s
     for name in rows[0] if rows else ():
         table.add_column(name.replace("_", " "), justify="right" if name in right else "left", overflow="fold")
     for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
+        # Text, not markup: what people typed may hold square brackets.
+        table.add_row(*(Text("" if value is None else str(value)) for value in row.values()))
     if answers.is_terminal:
         answers.print(table)
     else:

@@ -11,6 +11,7 @@ from prefect.artifacts import create_link_artifact, create_table_artifact
 
 from lake.table import Table
 from lake.tables import BRONZE, GOLD, SILVER
+from tasks.headlines import Headline, headlines
 from tasks.inspect import TableSummary, table_summaries
 from tasks.layers import LayerResult
 from tasks.workspace import Workspace
@@ -25,23 +26,30 @@ class RunSummary:
         layers: What each layer did, bronze first.
         tables: Every medallion table as readers now see it.
         exports: Files written.
+        headlines: What the marts say.
     """
 
     run_id: str
     layers: tuple[LayerResult, ...]
     tables: tuple[TableSummary, ...]
     exports: tuple[Path, ...]
+    headlines: tuple[Headline, ...]
 
     @classmethod
     def of(cls, workspace: Workspace, layers: Sequence[LayerResult], exports: Sequence[Path]) -> Self:
         medallion: tuple[Table, ...] = (*BRONZE, *SILVER, *GOLD)
         names = {table.full_name for table in medallion}
         tables = tuple(t for t in table_summaries(workspace.lake) if t.table in names)
-        return cls(workspace.run.run_id, tuple(layers), tables, tuple(exports))
+        return cls(workspace.run.run_id, tuple(layers), tables, tuple(exports), headlines(workspace))
 
 
 def show_in_prefect(summary: RunSummary) -> RunSummary:
-    """Attach row counts, check outcomes and export links to the current flow run."""
+    """Attach headlines, row counts, check outcomes and export links to the current flow run."""
+    create_table_artifact(
+        key="headlines",
+        description="What the marts say",
+        table=[{"subject": h.subject, "value": h.value, "detail": h.detail} for h in summary.headlines],
+    )
     create_table_artifact(
         key="row-counts",
         description=f"Tables after run {summary.run_id}",

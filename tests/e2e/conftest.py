@@ -23,10 +23,12 @@ class Cli:
     Args:
         folder: Working directory; lake, inbox and exports lie under ``data`` in it.
         settings: Environment overrides for every command.
+        summary: What the run that built the lake said, where a fixture built it.
     """
 
     folder: Path
     settings: dict[str, str] = field(default_factory=dict)
+    summary: dict[str, Any] = field(default_factory=dict)
 
     def __call__(self, *arguments: str, code: int = 0, **settings: str) -> subprocess.CompletedProcess[str]:
         """Run a command and require its exit code."""
@@ -64,7 +66,7 @@ EMPTY = {"LAKEHOUSE_GENERATE__ENABLED": "false"}
 def built(tmp_path_factory: pytest.TempPathFactory) -> Cli:
     """A small lake built once by `lakehouse run`, for tests that only read it."""
     cli = Cli(tmp_path_factory.mktemp("built"), SMALL)
-    cli("run")
+    cli.summary = cli.json("run")
     return cli
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import jsonschema
@@ -91,31 +94,51 @@ def test_deltalake_polars_and_duckdb_read_the_same_rows(built: Cli) -> None:
     assert frame.schema["paid_at"] == pl.Datetime("us", "UTC")
 
 
-@pytest.mark.spark
-def test_delta_spark_reads_and_extends_the_lake(built: Cli, tmp_path: Path) -> None:
-    spark = pytest.importorskip("pyspark.sql").SparkSession.builder
+@pytest.fixture(scope="module")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A Spark session with delta-spark; both are in the test lock."""
     from delta import configure_spark_with_delta_pip
+    from pyspark.sql import SparkSession
 
     builder = (
-        spark.master("local[2]")
+        SparkSession.builder.master("local[2]")
         .config("spark.sql.extensions", "io.delta.sql.DeltaSparkSessionExtension")
         .config("spark.sql.catalog.spark_catalog", "org.apache.spark.sql.delta.catalog.DeltaCatalog")
         .config("spark.databricks.delta.snapshotPartitions", "2")
-        .config("spark.sql.warehouse.dir", str(tmp_path / "warehouse"))
+        .config("spark.sql.warehouse.dir", str(tmp_path_factory.mktemp("warehouse")))
         .config("spark.ui.enabled", "false")
         .config("spark.ui.showConsoleProgress", "false")
         .config("spark.sql.session.timeZone", "UTC")
     )
     session = configure_spark_with_delta_pip(builder).getOrCreate()
-    try:
-        for name in ("silver/payments", "gold/revenue", "bronze/events", "quarantine/silver_payments"):
-            path = str(built.folder / "data/lake" / name)
-            assert session.read.format("delta").load(path).count() == DeltaTable(path).count(), name
-        payments = str(built.folder / "data/lake/silver/payments")
-        total = session.read.format("delta").load(payments).selectExpr("sum(amount)").collect()[0][0]
-        assert total == pl.read_delta(payments)["amount"].sum()
-    finally:
-        session.stop()
+    yield session
+    session.stop()
+
+
+@pytest.mark.spark
+def test_delta_spark_reads_the_lake(built: Cli, spark: Any) -> None:
+    for name in ("silver/payments", "gold/revenue", "bronze/events", "quarantine/silver_payments"):
+        path = str(built.folder / "data/lake" / name)
+        assert spark.read.format("delta").load(path).count() == DeltaTable(path).count(), name
+    payments = str(built.folder / "data/lake/silver/payments")
+    total = spark.read.format("delta").load(payments).selectExpr("sum(amount)").collect()[0][0]
+    assert total == pl.read_delta(payments)["amount"].sum()
+
+
+@pytest.mark.spark
+def test_rows_that_delta_spark_writes_past_the_gate_are_not_read_until_restored(
+    built: Cli, spark: Any, tmp_path: Path
+) -> None:
+    cli = Cli(tmp_path, built.settings)
+    shutil.copytree(built.folder / "data/lake", tmp_path / "data/lake")
+    path = str(tmp_path / "data/lake/silver/plans")
+    frame = spark.read.format("delta").load(path)
+    frame.limit(1).write.format("delta").mode("append").save(path)
+    assert DeltaTable(path).count() == 4
+    assert len(cli.json("show", "silver.plans")) == 3
+    assert cli.json("history", "silver.plans")[0]["record"] is None
+    cli("restore", "silver.plans")
+    assert DeltaTable(path).count() == len(cli.json("show", "silver.plans")) == 3
 
 
 def test_history_says_what_let_a_version_in(built: Cli) -> None:
@@ -125,6 +148,22 @@ def test_history_says_what_let_a_version_in(built: Cli) -> None:
     assert record["outcome"] in ("PASSED", "WARN")
     assert len(record["contract_hash"]) == 64
     assert set(record["sources"]) >= {"silver.events", "silver.users"}
+
+
+def test_what_people_typed_is_shown_as_typed(empty: Cli) -> None:
+    header = "channel_id,name,kind\n"
+    empty.drop("marketing_channels", "a.csv", header + "c1,[bold]x[/bold] [/] :smile:,paid\n")
+    empty("land")
+    assert "[bold]x[/bold] [/] :smile:" in empty("show", "bronze.marketing_channels").stdout
+
+
+def test_a_run_says_what_the_marts_say(built: Cli) -> None:
+    headlines = {h["subject"]: h for h in built.summary["headlines"]}
+    revenue = built.json("show", "gold.revenue", "--limit", "100")[-1]
+    assert headlines["MRR"]["value"] == f"{float(revenue['mrr_end']):,.0f}"
+    experiments = {e["experiment_id"]: e for e in built.json("show", "gold.experiment_performance")}
+    for name, experiment in experiments.items():
+        assert headlines[name]["value"] == f"{100 * experiment['absolute_lift']:+.1f} points"
 
 
 def test_a_second_run_changes_nothing(small: Cli) -> None:

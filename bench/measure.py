@@ -33,7 +33,7 @@ class Measured:
 
 
 def measure(command: Sequence[str], environment: Mapping[str, str], log: Path) -> Measured:
-    """Run `command` once; standard error goes to `log`.
+    """Run `command` once in the folder of `log`, where its standard error goes.
 
     Raises:
         BenchError: It failed.
@@ -42,7 +42,9 @@ def measure(command: Sequence[str], environment: Mapping[str, str], log: Path) -
     output = log.with_suffix(".out")
     began, peak = time.monotonic(), 0
     with log.open("wb") as errors, output.open("wb") as answers:
-        process = subprocess.Popen(command, stdout=answers, stderr=errors, env={**os.environ, **environment})
+        process = subprocess.Popen(
+            command, stdout=answers, stderr=errors, cwd=log.parent, env={**os.environ, **environment}
+        )
         while process.poll() is None:
             peak = max(peak, sum(_resident_bytes(pid) for pid in _tree(process.pid)))
             time.sleep(_SAMPLE_S)

@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from bench.measure import Measured, measure
-from lake.settings import PROJECT_ROOT, GenerateSettings
-from tasks.generation import generate
+from lake.settings import PROJECT_ROOT
 
 EVENTS_AT_SCALE_ONE = 500_000
 DEFAULT_EVENTS = (500_000, 5_000_000, 10_000_000)
 # Above this the textbook pipeline needs more memory and time than the comparison is worth.
 MOST_TEXTBOOK_EVENTS = 5_000_000
 _MIB = 1024 * 1024
+_START_PREFECT = (
+    "from tasks.prefect_server import PrefectServer\nwith PrefectServer() as server: server.wait_until_healthy()"
+)
 
 
 def bench_medallion(events: int | None = None) -> dict[str, Any]:
@@ -38,31 +40,35 @@ def bench_medallion(events: int | None = None) -> dict[str, Any]:
 
 
 def _at_size(events: int, folder: Path) -> list[dict[str, Any]]:
-    inbox = folder / "inbox"
-    report = generate(GenerateSettings(scale=events / EVENTS_AT_SCALE_ONE), inbox)
-    rows = sum(report.rows.values())
     environment = {
         "PYTHONPATH": str(PROJECT_ROOT),
-        "LAKEHOUSE_GENERATE__ENABLED": "false",
-        "LAKEHOUSE_LAND__INBOX": str(inbox),
-        "LAKEHOUSE_EXPORT__DIRECTORY": str(folder / "exports"),
-        "PREFECT_HOME": str(folder / "prefect"),
+        "LAKEHOUSE_GENERATE__SCALE": str(events / EVENTS_AT_SCALE_ONE),
+        "LAKEHOUSE_GENERATE__THREADS": "1",
     }
-    runs = []
-    for name, flow in (("lakehouse run", ["run", "--json"]), ("lakehouse land + build", ["plain"])):
-        environment["LAKEHOUSE_LAKE__ROOT"] = str(folder / "lake")
-        log = folder / f"{flow[0]}.log"
-        command = [sys.executable, "-m", "cli", *flow] if flow[0] == "run" else [sys.executable, "-m", "bench.plain"]
-        measured = measure(command, environment, log)
-        steps = json.loads(measured.output)["steps"]
-        gates = sum(s["seconds"] for s in steps if s["name"].startswith("check "))
-        runs.append(_run(name, events, rows, measured) | {"gates_seconds": round(gates, 2)})
-        shutil.rmtree(folder / "lake")
+    python = sys.executable
+    generated = measure([python, "-m", "cli", "generate", "--json"], environment, folder / "generate.log")
+    rows = sum(table["rows"] for table in json.loads(generated.output))
+    starts = [measure([python, "-c", _START_PREFECT], environment, folder / "prefect.log").seconds for _ in range(2)]
+    environment["LAKEHOUSE_GENERATE__ENABLED"] = "false"
+    run = measure([python, "-m", "cli", "run", "--json"], environment, folder / "run.log")
+    shutil.rmtree(folder / "data/lake")
+    plain = measure([python, "-m", "bench.plain"], environment, folder / "plain.log")
+    runs = [
+        _run("generate (one thread)", events, rows, generated),
+        _run("lakehouse run", events, rows, run)
+        | _gates(run)
+        | {"first_start_seconds": round(starts[0] - starts[1], 2)},
+        _run("lakehouse land + build", events, rows, plain) | _gates(plain),
+    ]
     if events <= MOST_TEXTBOOK_EVENTS:
-        arguments = [str(inbox), str(folder / "textbook.db"), str(folder / "textbook")]
-        command = [sys.executable, "-m", "bench.textbook", *arguments]
+        command = [python, "-m", "bench.textbook", "data/inbox", "textbook.db", "textbook"]
         runs.append(_run("textbook (pandas + SQLite)", events, rows, measure(command, environment, folder / "t.log")))
     return runs
+
+
+def _gates(measured: Measured) -> dict[str, float]:
+    steps = json.loads(measured.output)["steps"]
+    return {"gates_seconds": round(sum(s["seconds"] for s in steps if s["name"].startswith("check ")), 2)}
 
 
 def _run(name: str, events: int, rows: int, measured: Measured) -> dict[str, Any]:
@@ -90,20 +96,23 @@ def _row(run: dict[str, Any]) -> dict[str, str]:
 def _notes(runs: list[dict[str, Any]]) -> list[str]:
     notes = []
     for size in sorted({run["events"] for run in runs}):
-        ours, plain, *peer = (run for run in runs if run["events"] == size)
+        generated, ours, plain, *peer = (run for run in runs if run["events"] == size)
         overhead = ours["seconds"] - plain["seconds"]
-        notes.append(
-            f"{size:,} events: Prefect takes {overhead:.1f} s of {ours['seconds']:.1f} s; "
-            f"gates take {plain['gates_seconds'] / plain['seconds']:.0%} of the run without Prefect, "
-            f"{ours['gates_seconds'] / ours['seconds']:.0%} with"
-        )
-        if peer:
-            notes.append(
-                f"{size:,} events: {peer[0]['seconds'] / ours['seconds']:.1f} times faster than the textbook pipeline, "
-                f"{ours['peak_mib'] / peer[0]['peak_mib']:.2f} of its memory"
-            )
-    plain_runs = [run for run in runs if run["pipeline"] == "lakehouse run"]
-    for small, large in pairwise(plain_runs):
+        notes += [
+            f"{size:,} events: generated and written at {generated['rows'] / generated['seconds']:,.0f} rows/s",
+            f"{size:,} events: Prefect takes {overhead:.1f} s of {ours['seconds']:.1f} s, the first run in a folder "
+            f"{ours['first_start_seconds']:.1f} s more",
+            f"{size:,} events: gates take {ours['gates_seconds'] / ours['seconds']:.0%} of the run, "
+            f"{plain['gates_seconds'] / plain['seconds']:.0%} without Prefect",
+        ]
+        notes += [
+            f"{size:,} events: {name} is {peer[0]['seconds'] / own['seconds']:.1f} times faster than the textbook "
+            f"pipeline in {own['peak_mib'] / peer[0]['peak_mib']:.2f} of its memory"
+            for name, own in (("lakehouse run", ours), ("land + build", plain))
+            if peer
+        ]
+    whole = [run for run in runs if run["pipeline"] == "lakehouse run"]
+    for small, large in pairwise(whole):
         growth, data = large["seconds"] / small["seconds"], large["events"] / small["events"]
         notes.append(
             f"{small['events']:,} → {large['events']:,} events: {data:g} times the data, {growth:.1f} the time"

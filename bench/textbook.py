@@ -18,7 +18,8 @@ from lake.tables import BRONZE, SILVER
 
 TABLES = [table.name for table in BRONZE]
 KEYS = {table.name: list(table.key) for table in BRONZE}
-REQUIRED = {table.name: [c.name for c in table.payload if c.required] for table in SILVER}
+RECEIVED = {table.name: {c.name for c in table.payload} for table in BRONZE}
+REQUIRED = {t.name: [c.name for c in t.payload if c.required and c.name in RECEIVED[t.name]] for t in SILVER}
 # Child column → parent table, as the silver models check them.
 REFERENCES: dict[str, dict[str, str]] = {
     "users": {"channel_id": "marketing_channels"},

@@ -67,6 +67,8 @@ class DuckDBEngine:
         )
         # Dates of timestamps must not depend on the machine's zone.
         self.connection.execute("SET TimeZone = 'UTC'")
+        # Its bar goes to standard output, where programs read our answers.
+        self.connection.execute("SET enable_progress_bar = false")
 
     def __enter__(self) -> Self:
         return self

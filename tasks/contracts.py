@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from lake.errors import ContractError
@@ -56,6 +56,20 @@ def contract_hash(table: Table) -> str:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
         raise _unreadable(table, path, error) from None
+
+
+def mentioned_tables(table: Table, names: Iterable[str]) -> list[str]:
+    """Those of `names` that a table's contract speaks of, as ``layer/name`` or ``layer.name``.
+
+    Raises:
+        ContractError: The table has no contract.
+    """
+    path = contract_path(table)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise _unreadable(table, path, error) from None
+    return [name for name in names if name in text or name.replace(".", "/") in text]
 
 
 def lint_contract(table: Table, path: Path) -> list[ContractProblem]:

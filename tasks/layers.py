@@ -20,7 +20,7 @@ from lake.tables import BRONZE
 from lake.tables import table as declared
 from sql.model import Model, fingerprint, load_models, order
 from tasks.audit import record_layer
-from tasks.contracts import contract_hash
+from tasks.contracts import contract_hash, mentioned_tables
 from tasks.gate import check_candidate, check_quarantined_share
 from tasks.landing import land, pending_files
 from tasks.transform import transform
@@ -162,8 +162,8 @@ def check_table(workspace: Workspace, candidate: Candidate, siblings: Mapping[st
     table = declared(candidate.table)
     limits = workspace.settings.gates
     with workspace.engine() as engine:
-        for sibling in siblings.values():
-            engine.register(declared(sibling.table), sibling.files)
+        for name in mentioned_tables(table, siblings):
+            engine.register(declared(name), siblings[name].files)
         engine.register(table, candidate.files)
         rows = engine.count(candidate.files)
         gate = check_candidate(engine, table, rows, workspace.run, sample_rows=limits.sample_rows)

@@ -50,6 +50,7 @@ class Candidate:
         batches: Identifiers of landed batches, recorded so that none lands twice (bronze).
         fingerprint: SHA-256 over everything the rows depend on: source versions, model, declaration.
             Equal to the last gated version's, there is nothing to publish.
+        engine: Engine that computed the rows; None for landed ones.
     """
 
     table: str
@@ -59,3 +60,4 @@ class Candidate:
     mode: SaveMode = "overwrite"
     batches: tuple[str, ...] = ()
     fingerprint: str = ""
+    engine: str | None = None

@@ -93,3 +93,9 @@ class ContractError(LakehouseError):
     """A Soda contract says something it cannot mean: unknown key, missing check, unknown column."""
 
     exit_code = 10
+
+
+class DivergenceError(LakehouseError):
+    """Two engines, or two versions of a table, do not hold the same rows."""
+
+    exit_code = 11

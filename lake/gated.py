@@ -37,6 +37,7 @@ class GateRecord:
         batches: Batches that landed with this commit.
         balance: Where the rows went; None when exempt.
         quarantine_version: Version of the quarantine table that belongs to it.
+        engine: Engine that computed the rows; None for landed ones.
     """
 
     run_id: str
@@ -47,6 +48,7 @@ class GateRecord:
     batches: tuple[str, ...] = ()
     balance: Balance | None = None
     quarantine_version: int | None = None
+    engine: str | None = None
 
     def to_metadata(self) -> dict[str, Any]:
         return {METADATA_KEY: asdict(self)}

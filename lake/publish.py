@@ -81,6 +81,7 @@ def publish(lake: Lake, candidate: Candidate, gate: GateResult, run: Run, source
         batches=candidate.batches,
         balance=candidate.balance,
         quarantine_version=quarantine_version,
+        engine=candidate.engine,
     )
     return Published(candidate.table, commit(lake, table, candidate.files, candidate.mode, record), changed=True)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from lake.errors import ConfigurationError
 
@@ -56,11 +56,32 @@ class LandSettings(_Section):
     max_field_bytes: Annotated[int, Field(ge=1_024, le=64 * 1024 * 1024)] = 4 * 1024 * 1024
 
 
-class EngineSettings(_Section):
-    """Limits of the embedded DuckDB; past the memory limit it spills to disk."""
+EngineName = Literal["duckdb", "sqlite", "spark", "sail", "snowflake"]
 
+
+class EngineSettings(_Section):
+    """Which engine runs the models, and limits; past its memory limit DuckDB spills to disk."""
+
+    name: EngineName = "duckdb"
     memory_limit_mb: Annotated[int, Field(ge=128, le=1_048_576)] = 1024
     threads: Annotated[int, Field(ge=1, le=256)] = 2
+    spark_memory_mb: Annotated[int, Field(ge=512, le=1_048_576)] = 2048
+    sqlite_file: Path = Path("data/warehouse/lakehouse.sqlite")
+
+
+class SnowflakeSettings(_Section):
+    """How to reach Snowflake; only `--engine snowflake` looks here."""
+
+    account: str | None = None
+    user: str | None = None
+    password: SecretStr | None = None
+    private_key_file: Path | None = None
+    role: str | None = None
+    warehouse: str | None = None
+    database: str = "LAKEHOUSE"
+    host: str | None = None
+    port: Annotated[int, Field(ge=1, le=65_535)] = 443
+    protocol: Literal["https", "http"] = "https"
 
 
 class GateSettings(_Section):
@@ -92,9 +113,16 @@ class Settings(_Section):
     generate: GenerateSettings = GenerateSettings()
     land: LandSettings = LandSettings()
     engine: EngineSettings = EngineSettings()
+    snowflake: SnowflakeSettings = SnowflakeSettings()
     gates: GateSettings = GateSettings()
     export: ExportSettings = ExportSettings()
     flow: FlowSettings = FlowSettings()
+
+    def with_engine(self, name: EngineName | None) -> Self:
+        """The same settings with another engine for the models; as they are when `name` is None."""
+        if name is None:
+            return self
+        return self.model_copy(update={"engine": self.engine.model_copy(update={"name": name})})
 
     @model_validator(mode="after")
     def _places_differ(self) -> Self:

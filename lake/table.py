@@ -114,3 +114,6 @@ INGEST_COLUMNS = (
     ),
     Column("_line", COUNT, "Line in the file (text) or row number (Parquet), from 1.", required=True),
 )
+
+# Later in this order is received later; of rows with one key the last received is kept.
+RECEIVED_ORDER = ("_ingested_at", "_batch_id", "_line")

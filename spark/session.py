@@ -1,0 +1,159 @@
+"""Spark sessions: Apache Spark with delta-spark in this process, or the embedded engine Sail, which needs no Java."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lake.errors import MissingToolError
+from spark.java import require_java
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+INSTALL_ENGINES = "./lakehouse run --engine NAME   (the launcher installs what NAME needs)"
+_IVY = Path.home() / ".ivy2.5.2"
+# What pyspark sets when a session is remote.
+_CONNECT_VARIABLES = ("SPARK_CONNECT_MODE_ENABLED", "SPARK_REMOTE", "SPARK_LOCAL_REMOTE")
+_JAR_GROUPS = ("io.delta", "io.unitycatalog")
+
+# What differs from Spark's own defaults, and why.
+_SETTINGS = {
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+    # Moments are UTC everywhere else in the platform.
+    "spark.sql.session.timeZone": "UTC",
+    # Each table's log would be read by 50 tasks.
+    "spark.databricks.delta.snapshotPartitions": "2",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.driver.host": "127.0.0.1",
+    # A Hive metastore would leave its database in the working directory.
+    "spark.sql.catalogImplementation": "in-memory",
+}
+
+
+@contextmanager
+def spark_session(
+    scratch: Path, *, threads: int = 2, memory_mb: int = 2048, master: str | None = None
+) -> Iterator[SparkSession]:
+    """Apache Spark with delta-spark; its output goes to ``scratch/spark.log``.
+
+    Args:
+        scratch: Directory for the log, spilled data and managed tables; created when needed.
+        threads: Local threads, and partitions of a shuffle.
+        memory_mb: Memory of the Java process.
+        master: A cluster's address; this machine when absent.
+
+    Raises:
+        MissingToolError: No Java, or pyspark or delta-spark is not installed.
+    """
+    require_packages("pyspark", "delta-spark")
+    require_java()
+    from pyspark.sql import SparkSession
+
+    scratch.mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    builder = SparkSession.builder.appName("lakehouse").master(master or f"local[{threads}]")
+    own = {
+        "spark.driver.memory": f"{memory_mb}m",
+        "spark.sql.shuffle.partitions": str(threads),
+        "spark.default.parallelism": str(threads),
+        "spark.sql.warehouse.dir": str(scratch / "warehouse"),
+        "spark.local.dir": str(scratch / "spill"),
+        **delta_jars(),
+    }
+    for key, value in (_SETTINGS | own).items():
+        builder = builder.config(key, value)
+    with _output_to(scratch / "spark.log"):
+        session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    try:
+        yield session
+    finally:
+        session.stop()
+
+
+@contextmanager
+def sail_session() -> Iterator[SparkSession]:
+    """Sail, a Spark Connect server inside this process.
+
+    Raises:
+        MissingToolError: pysail or pyspark is not installed.
+    """
+    require_packages("pysail", "pyspark")
+    # Sail reports its coming and going at INFO.
+    os.environ.setdefault("RUST_LOG", "error")
+    from pysail.spark import SparkConnectServer
+    from pyspark.sql import SparkSession
+
+    # Connect's client tells of each retry.
+    logging.getLogger("pyspark.sql.connect.logging").setLevel(logging.ERROR)
+    before = {name: os.environ.get(name) for name in _CONNECT_VARIABLES}
+    server = SparkConnectServer(ip="127.0.0.1", port=0)
+    server.start(background=True)
+    _, port = server.listening_address
+    session = SparkSession.builder.remote(f"sc://127.0.0.1:{port}").create()
+    try:
+        session.conf.set("spark.sql.session.timeZone", "UTC")
+        yield session
+    finally:
+        session.stop()
+        server.stop()
+        # Set for good, they would make a later classic session a remote one.
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+
+
+def delta_jars() -> dict[str, str]:
+    """Settings that put delta-spark on the class path: jars fetched before, else their Maven coordinates.
+
+    Resolving coordinates takes Ivy eight seconds at every start, even when all jars are there.
+    """
+    version = importlib.metadata.version("delta-spark")
+    jars = sorted(jar for group in _JAR_GROUPS for jar in (_IVY / "jars").glob(f"{group}_*.jar"))
+    if any(jar.name.startswith("io.delta_delta-spark") and jar.stem.endswith(version) for jar in jars):
+        return {"spark.jars": ",".join(str(jar) for jar in jars)}
+    return {"spark.jars.packages": delta_coordinates(), "spark.jars.ivy": str(_IVY)}
+
+
+def delta_coordinates() -> str:
+    """Maven coordinates of the delta-spark that fits the installed pyspark."""
+    spark = ".".join(importlib.metadata.version("pyspark").split(".")[:2])
+    return f"io.delta:delta-spark_{spark}_2.13:{importlib.metadata.version('delta-spark')}"
+
+
+def require_packages(*names: str) -> None:
+    """Stop when a package of the engines' lock is not installed.
+
+    Raises:
+        MissingToolError: Names the first one missing.
+    """
+    for name in names:
+        try:
+            importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            raise MissingToolError(f"{name} is not installed", mend=INSTALL_ENGINES) from None
+
+
+@contextmanager
+def _output_to(log: Path) -> Iterator[None]:
+    """Let processes started in the block write their errors to `log`: a Java process keeps what it inherited."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        os.dup2(target, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(target)

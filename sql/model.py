@@ -95,15 +95,17 @@ def order(models: Mapping[str, Model]) -> list[Model]:
         ) from None
 
 
-def fingerprint(model: Model, identities: Mapping[str, str]) -> str:
-    """SHA-256 over all a model's rows depend on: its SQL, its declaration, and what its sources are.
+def fingerprint(model: Model, identities: Mapping[str, str], engine: str = "duckdb") -> str:
+    """SHA-256 over all a model's rows depend on: its SQL, its declaration, what its sources are, and the engine.
 
     Args:
         model: The model.
         identities: Version or fingerprint of every table it reads.
+        engine: Who runs it.
     """
     declaration = [[c.name, str(c.type)] for c in model.table.columns]
-    content = [RULES_OF_TRANSFORM, model.sha256, declaration, list(model.table.key), sorted(identities.items())]
+    key, sources = list(model.table.key), sorted(identities.items())
+    content = [RULES_OF_TRANSFORM, model.sha256, declaration, key, sources, engine]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 

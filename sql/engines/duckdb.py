@@ -22,6 +22,7 @@ from lake.table import Table
 # Files of about this size keep Spark and Polars reading in parallel without many small files.
 TARGET_FILE_BYTES = 128 * 1024 * 1024
 
+_BATCH_ROWS = 122_880
 _LINE = re.compile(r"^LINE (\d+):", re.MULTILINE)
 
 _DUCKDB_TYPES: dict[str, str] = {
@@ -117,6 +118,15 @@ class DuckDBEngine:
         """
         with _Explained():
             return self.connection.sql(select).to_arrow_table()
+
+    def run(self, select: str, schema: pa.Schema, where: str) -> pa.RecordBatchReader:
+        """See sql.engines.engine.Engine."""
+        try:
+            with _Explained():
+                reader = self.connection.sql(select).to_arrow_reader(_BATCH_ROWS)
+        except ModelError as error:
+            raise ModelError(error.what, where=f"{where}:{(error.where or 'line 1').removeprefix('line ')}") from None
+        return pa.RecordBatchReader.from_batches(schema, (batch.cast(schema) for batch in reader))
 
     def describe(self, select: str) -> tuple[tuple[str, str], ...]:
         """Name and DuckDB type of every column `select` yields, in order; no rows are read.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -11,14 +14,17 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pydantic import SecretStr
 
-from lake.settings import PROJECT_ROOT, EngineSettings
+from lake.settings import PROJECT_ROOT, EngineName, EngineSettings, Settings, SnowflakeSettings
 from lake.tables import table
 from sql.engines.duckdb import DuckDBEngine
+from sql.engines.engine import Engine, open_engine
 from sql.model import Model, load_models
 
 Rows = Sequence[Mapping[str, Any]]
 Evaluate = Callable[..., list[dict[str, Any]]]
+ENGINES = ("duckdb", "sqlite", "sail", pytest.param("spark", marks=pytest.mark.spark), "snowflake")
 
 
 @pytest.fixture(scope="session")
@@ -58,3 +64,84 @@ def _table(name: str, rows: Rows) -> pa.Table:
     return pa.Table.from_pylist(
         [{**ingest, "_line": line, **row} for line, row in enumerate(rows, 1)], schema=table(name).schema
     )
+
+
+class Engines(dict[EngineName, Engine]):
+    """Entered engines by name, each opened when it is first asked for; sessions take seconds to start."""
+
+    def __init__(self, opened: ExitStack, scratch: Path) -> None:
+        super().__init__()
+        self._opened, self._scratch = opened, scratch
+
+    def __missing__(self, name: EngineName) -> Engine:
+        settings = Settings(engine=EngineSettings(threads=1))
+        if name == "snowflake":
+            settings = settings.model_copy(update={"snowflake": self._opened.enter_context(fake_snowflake())})
+        self[name] = self._opened.enter_context(open_engine(name, settings, self._scratch / name))
+        return self[name]
+
+
+@pytest.fixture(scope="session")
+def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engines]:
+    """Engines that all tests share: register what you read, as others leave their tables."""
+    with ExitStack() as opened:
+        yield Engines(opened, tmp_path_factory.mktemp("engines"))
+
+
+@pytest.fixture(scope="session", params=ENGINES)
+def engine_name(request: pytest.FixtureRequest) -> EngineName:
+    """Each engine's name in turn, for tests that all of them must pass."""
+    name: EngineName = request.param
+    return name
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let the emulated Snowflake warn, and run one given/expect case of each model on Spark unless told otherwise."""
+    if not config.getoption("--every-case-on-spark"):
+        items[:] = _without_later_spark_cases(items)
+    # Its threads live in this process, where a warning is an error.
+    allowed = pytest.mark.filterwarnings("ignore:Arrow output on a DB-API result makes an extra copy:UserWarning")
+    for item in items:
+        if isinstance(item, pytest.Function) and "engines" in item.fixturenames:
+            item.add_marker(allowed)
+
+
+def _without_later_spark_cases(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Spark plans each SELECT for seconds, whatever its rows; Sail runs the same SQL on every case."""
+    seen: set[str] = set()
+    kept = []
+    for item in items:
+        values = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        if values.get("engine_name") == "spark" and "case" in values:
+            model = values["case"].model.name
+            if model in seen:
+                continue
+            seen.add(model)
+        kept.append(item)
+    return kept
+
+
+@contextmanager
+def fake_snowflake() -> Iterator[SnowflakeSettings]:
+    """An emulated Snowflake on loopback, and how to reach it."""
+    import uvicorn
+    from fakesnow.server import app
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        # asyncio does so only for sockets that name their protocol; without it every answer waits 40 ms.
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+        server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        try:
+            yield SnowflakeSettings(
+                account="fakesnow",
+                user="fake",
+                password=SecretStr("snow"),
+                host="localhost",
+                port=listening.getsockname()[1],
+                protocol="http",
+            )
+        finally:
+            server.should_exit = True
+            thread.join()

@@ -109,6 +109,7 @@ def history(table: str, *, limit: int = 20, config: Path | None = None, json: bo
             "operation": c.operation,
             "gate": c.record.outcome if c.record else "none: not read by anybody",
             "run": c.record.run_id if c.record else "",
+            "engine": (c.record.engine or "") if c.record else "",
             "contract": (c.record.contract_hash or "")[:12] if c.record else "",
             "sources": ", ".join(f"{k}@{v}" for k, v in c.record.sources.items()) if c.record else "",
         }

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import json as json_module
-import os
-import re
-import shutil
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
@@ -18,10 +15,12 @@ from cyclopts import Parameter
 from cli.output import answers, console, print_json, print_table
 from lake.errors import BadInputError, LakehouseError, MissingToolError
 from lake.settings import PROJECT_ROOT, load_settings
+from spark.java import INSTALL_JAVA, find_java
+from spark.session import INSTALL_ENGINES
 
-MINIMUM_JAVA = 17
 _PACKAGES = ("prefect", "deltalake", "duckdb", "pyarrow", "polars", "sqlglot", "soda-core", "soda-duckdb")
-_TEST_PACKAGES = ("pytest", "pyspark", "delta-spark", "ruff", "mypy")
+_ENGINE_PACKAGES = ("pyspark", "delta-spark", "pysail", "snowflake-connector-python")
+_TEST_PACKAGES = ("pytest", "fakesnow", "ruff", "mypy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +48,7 @@ def doctor(*, config: Path | None = None, json: bool = False) -> None:
     findings = [
         Finding("python", "ok", sys.version.split()[0]),
         *(_package(name, "./lakehouse doctor   (reinstalls from the lock)") for name in _PACKAGES),
+        *(_package(name, INSTALL_ENGINES, optional=True) for name in _ENGINE_PACKAGES),
         *(_package(name, "./lakehouse test", optional=True) for name in _TEST_PACKAGES),
         _java(),
         *_project(config),
@@ -92,7 +92,7 @@ def bench(name: str, *, rows: int | None = None, json: Path | None = None) -> No
     Parameters
     ----------
     name
-        medallion.
+        medallion or sql.
     rows
         Events to measure at [default: the benchmark's own sizes].
     json
@@ -118,16 +118,11 @@ def _package(name: str, mend: str, *, optional: bool = False) -> Finding:
 
 
 def _java() -> Finding:
-    mend = "sudo apt-get install openjdk-17-jre-headless   (only the Spark engine needs it)"
-    home = os.environ.get("JAVA_HOME")
-    java = f"{home}/bin/java" if home else shutil.which("java")
-    if not java or not shutil.which(java):
+    mend = f"{INSTALL_JAVA}; only the Spark engine needs it"
+    java = find_java()
+    if java is None:
         return Finding("java", "absent", "-", mend)
-    text = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
-    version = re.search(r'version "(\d+)([^"]*)"', text)
-    if version is None or int(version[1]) < MINIMUM_JAVA:
-        return Finding("java", "too old", version[0] if version else text[:40], mend)
-    return Finding("java", "ok", version[1] + version[2])
+    return Finding("java", "ok", java.version) if java.is_new_enough else Finding("java", "too old", java.version, mend)
 
 
 def _project(config: Path | None) -> list[Finding]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from cli.output import StepTimes, answers, console, human_bytes, print_json, print_table, progress
 from lake.errors import BadInputError
-from lake.settings import Settings, load_settings
+from lake.settings import EngineName, Settings, load_settings
 from lake.table import Layer
 from lake.tables import BRONZE, GOLD, SILVER
 from tasks.prefect_server import PrefectServer
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 _MOST_STEPS = 2 * (len(BRONZE) + len(SILVER) + len(GOLD)) + 3 + 3
 
 
-def run(*, config: Path | None = None, at: datetime | None = None, json: bool = False) -> None:
+def run(
+    *, config: Path | None = None, at: datetime | None = None, engine: EngineName | None = None, json: bool = False
+) -> None:
     """Generate, land, build, check, publish and export: the whole lake, as a Prefect flow.
 
     Running again changes only what new files or changed models call for.
@@ -36,6 +38,8 @@ def run(*, config: Path | None = None, at: datetime | None = None, json: bool = 
         Configuration file [default: configs/lakehouse.yaml].
     at
         The run's time with a zone, such as 2026-01-31T08:00+00:00 [default: now].
+    engine
+        Who runs the models [default: engine.name of the configuration].
     json
         Print the summary as JSON.
     """
@@ -47,7 +51,7 @@ def run(*, config: Path | None = None, at: datetime | None = None, json: bool = 
 
         server.wait_until_healthy()
         ready = time.monotonic()
-        summary = medallion(config=config, at=at)
+        summary = medallion(config=config, at=at, engine=engine)
     took = time.monotonic() - began
     if json:
         print_json(_as_json(summary, took) | {"steps": times.steps})
@@ -116,24 +120,31 @@ def land(*, config: Path | None = None, json: bool = False) -> None:
     _print_layers((result,), json)
 
 
-def build(*, config: Path | None = None, json: bool = False) -> None:
+def build(*, config: Path | None = None, engine: EngineName | None = None, json: bool = False) -> None:
     """Build silver and gold from what has landed, without Prefect.
 
-    Example: `./lakehouse build`
+    Example: `./lakehouse build`, or on Spark's SQL without Java: `./lakehouse build --engine sail`
 
     Parameters
     ----------
     config
         Configuration file.
+    engine
+        Who runs the models [default: engine.name of the configuration].
     json
         Print the row balance as JSON.
     """
+    from tasks.guest_engine import guest_engine
     from tasks.layers import build_layer
     from tasks.workspace import new_run, writing
 
-    settings = load_settings(config)
-    with progress(2 * len(SILVER + GOLD) + 2, "building"), writing(settings, new_run()) as workspace:
-        results = tuple(build_layer(workspace, layer) for layer in (Layer.SILVER, Layer.GOLD))
+    settings = load_settings(config).with_engine(engine)
+    with (
+        progress(2 * len(SILVER + GOLD) + 2, "building"),
+        writing(settings, new_run()) as workspace,
+        guest_engine(workspace) as guest,
+    ):
+        results = tuple(build_layer(workspace, layer, guest) for layer in (Layer.SILVER, Layer.GOLD))
     _print_layers(results, json)
 
 

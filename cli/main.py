@@ -16,6 +16,8 @@ QUIET = {
     # The temporary server's shutdown prints stack traces of cancelled background services.
     "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
     "PREFECT_LOGGING_LEVEL": "ERROR",
+    # Errors with their traces go to the run's log on the server; people are told in our words.
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
 }
 for _name, _value in QUIET.items():
     os.environ.setdefault(_name, _value)
@@ -23,7 +25,7 @@ for _name, _value in QUIET.items():
 from cyclopts import App, Group, Parameter  # noqa: E402
 from rich.text import Text  # noqa: E402
 
-from cli import commands_lake, commands_project, commands_quarantine, commands_run  # noqa: E402
+from cli import commands_lake, commands_project, commands_quarantine, commands_run, commands_sql  # noqa: E402
 from cli.output import console, log_to_console  # noqa: E402
 from lake.errors import LakehouseError  # noqa: E402
 
@@ -45,12 +47,14 @@ app = App(
 _RUN = Group("Run", sort_key=1)
 _LOOK = Group("Look", sort_key=2)
 _MEND = Group("Mend", sort_key=3)
-_PROJECT = Group("Project", sort_key=4)
+_SQL = Group("Models", sort_key=4)
+_PROJECT = Group("Project", sort_key=5)
 
 for _group, _commands in (
     (_RUN, (commands_run.run, commands_run.generate, commands_run.land, commands_run.build, commands_run.export)),
     (_LOOK, (commands_lake.tables, commands_lake.show, commands_lake.history, commands_lake.check)),
     (_MEND, (commands_quarantine.app, commands_lake.restore, commands_lake.maintain)),
+    (_SQL, (commands_sql.app,)),
     (_PROJECT, (commands_project.doctor, commands_project.test, commands_project.bench)),
 ):
     for _command in _commands:

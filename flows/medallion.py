@@ -12,10 +12,11 @@ from pathlib import Path
 
 from prefect import flow
 
-from lake.settings import load_settings
+from lake.settings import EngineName, load_settings
 from lake.table import Layer
 from tasks.artifacts import RunSummary, show_in_prefect
 from tasks.export import export_marts
+from tasks.guest_engine import guest_engine
 from tasks.layers import build_layer, land_layer
 from tasks.prefect_steps import prefect_steps
 from tasks.report import reported
@@ -24,21 +25,26 @@ from tasks.workspace import new_run, writing
 
 
 @flow(name="medallion", description=__doc__, persist_result=False)
-def medallion(config: Path | None = None, at: datetime | None = None) -> RunSummary:
+def medallion(config: Path | None = None, at: datetime | None = None, engine: EngineName | None = None) -> RunSummary:
     """Bring the lake up to date.
 
     Args:
         config: Configuration file; the default one when absent.
         at: The run's time, with a zone; now when absent.
+        engine: Who runs the models; engine.name of the configuration when absent.
 
     Raises:
         LakehouseError: See its subclasses; the last good versions stay readable.
     """
-    settings = load_settings(config)
-    with writing(settings, new_run(at), prefect_steps(settings.flow)) as workspace, reported(workspace):
+    settings = load_settings(config).with_engine(engine)
+    with (
+        writing(settings, new_run(at), prefect_steps(settings.flow)) as workspace,
+        reported(workspace),
+        guest_engine(workspace) as guest,
+    ):
         workspace.step("generate sources", "sources", partial(generate_sources, workspace))
         bronze = land_layer(workspace)
-        silver = build_layer(workspace, Layer.SILVER)
-        gold = build_layer(workspace, Layer.GOLD)
+        silver = build_layer(workspace, Layer.SILVER, guest)
+        gold = build_layer(workspace, Layer.GOLD, guest)
         exports = workspace.step("export marts", Layer.GOLD, partial(export_marts, workspace))
         return show_in_prefect(RunSummary.of(workspace, (bronze, silver, gold), exports))

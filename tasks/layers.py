@@ -22,6 +22,7 @@ from sql.model import Model, fingerprint, load_models, order
 from tasks.audit import record_layer
 from tasks.contracts import contract_hash, mentioned_tables
 from tasks.gate import check_candidate, check_quarantined_share
+from tasks.guest_engine import GuestEngine
 from tasks.landing import land, pending_files
 from tasks.transform import transform
 from tasks.workspace import Workspace
@@ -81,8 +82,13 @@ def land_table(workspace: Workspace, table: Table) -> Built:
     return Built(table.full_name, candidate.files, current.identity, candidate)
 
 
-def build_layer(workspace: Workspace, layer: Layer) -> LayerResult:
+def build_layer(workspace: Workspace, layer: Layer, guest: GuestEngine | None = None) -> LayerResult:
     """Run every model of a layer whose inputs changed, check the candidates, publish them.
+
+    Args:
+        workspace: Holds the writer lock.
+        layer: Silver or gold.
+        guest: Runs the models in DuckDB's place.
 
     Raises:
         ModelError: A model is wrong.
@@ -91,19 +97,22 @@ def build_layer(workspace: Workspace, layer: Layer) -> LayerResult:
     models = {m.name: m for m in order(load_models(MODELS)) if declared(m.name).layer is layer}
     built: dict[str, Built] = {}
     for model in models.values():
-        build = partial(build_table, workspace, model, dict(built))
+        build = partial(build_table, workspace, model, dict(built), guest)
         built[model.name] = workspace.step(f"build {model.name}", layer, build)
     return release_layer(workspace, layer, list(built.values()), models)
 
 
-def build_table(workspace: Workspace, model: Model, siblings: Mapping[str, Built]) -> Built:
+def build_table(
+    workspace: Workspace, model: Model, siblings: Mapping[str, Built], guest: GuestEngine | None = None
+) -> Built:
     """One model's rows as a candidate, or what is published when nothing it depends on changed."""
     lake, table = workspace.lake, declared(model.name)
     sources = {
         name: siblings.get(name) or _current(declared(name), last_gated(lake, declared(name)))
         for name in sorted(model.depends_on)
     }
-    expected = fingerprint(model, {name: source.identity for name, source in sources.items()})
+    identities = {name: source.identity for name, source in sources.items()}
+    expected = fingerprint(model, identities, guest.name if guest else "duckdb")
     gated = last_gated(lake, table)
     if (
         gated is not None
@@ -113,7 +122,7 @@ def build_table(workspace: Workspace, model: Model, siblings: Mapping[str, Built
         return _current(table, gated)
     files = {name: source.files for name, source in sources.items()}
     with workspace.engine() as engine:
-        candidate = transform(engine, model, files, workspace.staging, workspace.run, expected)
+        candidate = transform(engine, model, files, workspace.staging, workspace.run, expected, guest=guest)
     return Built(table.full_name, candidate.files, expected, candidate)
 
 

@@ -6,6 +6,7 @@ comes up while this process is still loading what the flow needs.
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import subprocess
@@ -31,6 +32,7 @@ STARTUP_S = 120
 ANSWER_S = 10
 SHUTDOWN_S = 10
 _BACKLOG = 128
+_RUN_LOGGERS = ("prefect.flow_runs", "prefect.task_runs")
 
 
 class PrefectServer:
@@ -110,6 +112,10 @@ class PrefectServer:
     ) -> None:
         if self._process is None:
             return
+        # What the run logged is on its way to the server.
+        for name in _RUN_LOGGERS:
+            for handler in logging.getLogger(name).handlers:
+                handler.flush()
         self._environment.pop("PREFECT_API_URL", None)
         self._process.terminate()
         try:

@@ -20,6 +20,7 @@ from lake.tables import BRONZE, SILVER, quarantine_of
 from lake.tables import table as declared
 from lake.tables.platform import QUARANTINE_DECISIONS
 from tasks.audit import append_audit
+from tasks.guest_engine import guest_engine
 from tasks.landing import QuarantinedRow, reland
 from tasks.layers import Built, build_layer, release_layer
 from tasks.workspace import Workspace
@@ -85,7 +86,8 @@ def replay(
     rows = _chosen(workspace.lake, table, ids)
     _require_columns(table, corrections or {})
     if table.layer is Layer.SILVER and not corrections:
-        build_layer(workspace, Layer.SILVER)
+        with guest_engine(workspace) as guest:
+            build_layer(workspace, Layer.SILVER, guest)
         left = set(quarantined(workspace.lake, table)["quarantine_id"]) & {r["quarantine_id"] for r in rows}
         return Replayed(len(rows), len(rows) - len(left), len(left))
     bronze = declared(f"{Layer.BRONZE}.{table.name}")

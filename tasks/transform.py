@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from lake.candidate import Balance, Candidate, Run
 from lake.errors import ModelError
-from lake.table import COUNT, TEXT, TIMESTAMP, Column, Layer, Table
+from lake.table import COUNT, RECEIVED_ORDER, TEXT, TIMESTAMP, Column, Layer, Table
 from lake.tables import quarantine_of
 from lake.tables import table as declared
 from sql.engines.duckdb import DuckDBEngine, sql_text
 from sql.model import BROKEN_RULES, Model
-
-# Later in this order is received later; of rows with one key the last received is kept.
-RECEIVED_ORDER = ("_ingested_at", "_batch_id", "_line")
+from tasks.guest_engine import GuestEngine
 
 
 def transform(
-    engine: DuckDBEngine, model: Model, sources: Mapping[str, Sequence[Path]], staging: Path, run: Run, identity: str
+    engine: DuckDBEngine,
+    model: Model,
+    sources: Mapping[str, Sequence[Path]],
+    staging: Path,
+    run: Run,
+    identity: str,
+    *,
+    guest: GuestEngine | None = None,
 ) -> Candidate:
     """Run a model over its sources' files.
 
@@ -29,6 +35,7 @@ def transform(
         staging: Where the candidate's files go.
         run: The run, which quarantined rows name.
         identity: The candidate's fingerprint.
+        guest: Runs the model in `engine`'s place.
 
     Returns:
         The staged rows. A silver candidate's balance counts each of its four numbers on its own.
@@ -42,15 +49,17 @@ def transform(
         raise ModelError(f"reads {', '.join(absent)}, whose files were not given", where=str(model.path))
     for name in sorted(model.depends_on):
         engine.register(declared(name), sources[name])
+    select = model.sql if guest is None else f"SELECT * FROM read_parquet({sql_text(guest.run(model, sources))})"
+    ran_on = "duckdb" if guest is None else guest.name
     if model.table.layer is Layer.SILVER:
-        return _split(engine, model, staging, run, identity)
-    files = engine.write(model.sql, model.table, staging)
+        return replace(_split(engine, model, select, staging, run), fingerprint=identity, engine=ran_on)
+    files = engine.write(select, model.table, staging)
     rows = engine.count(files)
-    return Candidate(model.name, files, Balance(rows, rows, 0, 0), fingerprint=identity)
+    return Candidate(model.name, files, Balance(rows, rows, 0, 0), fingerprint=identity, engine=ran_on)
 
 
-def _split(engine: DuckDBEngine, model: Model, staging: Path, run: Run, identity: str) -> Candidate:
-    """Published, duplicate and quarantined rows of a silver model.
+def _split(engine: DuckDBEngine, model: Model, select: str, staging: Path, run: Run) -> Candidate:
+    """Published, duplicate and quarantined rows of a silver model, which `select` yields.
 
     Most keys occur once, so no window runs over all rows: hashes of repeated keys are found in bronze from the key
     alone (silver keeps ids as received, and a hash that two keys share only costs a ranking), their rows and the
@@ -66,11 +75,9 @@ def _split(engine: DuckDBEngine, model: Model, staging: Path, run: Run, identity
     engine.execute(
         f"CREATE OR REPLACE TEMP TABLE judged AS SELECT *, row_number() OVER (PARTITION BY {BROKEN_RULES} = '', {key} "
         f"ORDER BY {', '.join(f'{c} DESC NULLS LAST' for c in RECEIVED_ORDER)}) AS _rank "
-        f"FROM ({model.sql}\n) WHERE {BROKEN_RULES} <> '' OR {contested}"
+        f"FROM ({select}\n) WHERE {BROKEN_RULES} <> '' OR {contested}"
     )
-    unique = engine.write(
-        f"SELECT * FROM ({model.sql}\n) WHERE {BROKEN_RULES} = '' AND NOT ({contested})", table, staging
-    )
+    unique = engine.write(f"SELECT * FROM ({select}\n) WHERE {BROKEN_RULES} = '' AND NOT ({contested})", table, staging)
     winners = engine.write(f"SELECT * FROM judged WHERE {BROKEN_RULES} = '' AND _rank = 1", table, staging / "winners")
     quarantine = engine.write(_quarantine_rows(bronze, table, run), quarantine_of(table), staging)
     balance = Balance(
@@ -79,7 +86,7 @@ def _split(engine: DuckDBEngine, model: Model, staging: Path, run: Run, identity
         duplicates=_rows(engine, f"judged WHERE {BROKEN_RULES} = '' AND _rank > 1"),
         quarantined=engine.count(quarantine),
     )
-    return Candidate(table.full_name, unique + winners, balance, quarantine, fingerprint=identity)
+    return Candidate(table.full_name, unique + winners, balance, quarantine)
 
 
 def _rows(engine: DuckDBEngine, source: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import settings
 
 # Nothing leaves the machine; read by Prefect and Soda when they are first imported.
@@ -16,3 +17,9 @@ os.environ.update({
 # The machine's speed is no property of the code; the same examples on every machine are.
 settings.register_profile("lakehouse", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("lakehouse")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--every-case-on-spark", action="store_true", help="run all given/expect cases on Spark too: ten minutes more"
+    )

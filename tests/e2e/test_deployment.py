@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -14,18 +13,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.conftest import PROJECT
+from tests.e2e.conftest import PROJECT, free_port
 
 pytestmark = pytest.mark.e2e
 STARTUP_S = 90
 RUN_S = 150
 PREFECT = str(Path(sys.executable).with_name("prefect"))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

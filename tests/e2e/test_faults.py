@@ -103,6 +103,13 @@ def test_a_failing_gate_keeps_the_last_good_version_and_names_table_value_and_th
     }
 
 
+def test_a_run_whose_gate_is_shut_says_why_and_shows_no_trace(empty: Cli) -> None:
+    failed = empty("run", code=3)
+    assert "the silver gate is shut" in failed.stderr
+    assert "silver.users: row_count measured 0" in failed.stderr
+    assert "Error logging to API" not in failed.stderr
+
+
 def test_an_empty_dimension_shuts_the_gate_and_names_check_value_and_threshold(empty: Cli) -> None:
     empty.drop("marketing_channels", "header.csv", "channel_id,name,kind\n")
     empty("land")

@@ -26,7 +26,7 @@ def checkout(tmp_path: Path) -> Path:
     """The launcher with small locks in a folder of its own, and a PATH with nothing but a few tools."""
     shutil.copy(PROJECT / "lakehouse", tmp_path / "lakehouse")
     (tmp_path / "requirements").mkdir()
-    for lock in ("run", "test"):
+    for lock in ("run", "engines", "test"):
         (tmp_path / "requirements" / f"{lock}.lock").write_text(f"{lock} 1\n")
     (tmp_path / "bin").mkdir()
     for tool in TOOLS:
@@ -82,6 +82,29 @@ def test_a_failed_install_is_tried_again(checkout: Path) -> None:
         assert "pip install" in recorded(checkout)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "lock"),
+    [
+        (["tables"], "run"),
+        (["run", "--engine", "sqlite"], "run"),
+        (["run", "--engine", "sail"], "engines"),
+        (["build", "--engine=snowflake"], "engines"),
+        (["sql", "verify"], "engines"),
+        (["sql", "compile"], "run"),
+        (["bench", "medallion"], "test"),
+    ],
+)
+def test_it_installs_no_more_than_the_command_needs(checkout: Path, arguments: list[str], lock: str) -> None:
+    python = checkout / "python"
+    python.write_text(RECORDING_PYTHON)
+    python.chmod(0o755)
+    assert launch(checkout, *arguments, python=str(python)).returncode == 0
+    assert f"requirements/{lock}.lock" in recorded(checkout)
+    # What a larger lock holds is not installed again for a smaller one.
+    launch(checkout, "tables", python=str(python))
+    assert "pip install" not in recorded(checkout)
+
+
 def test_it_is_posix_shell() -> None:
     text = (PROJECT / "lakehouse").read_text()
     assert text.startswith("#!/bin/sh\n")
@@ -89,15 +112,15 @@ def test_it_is_posix_shell() -> None:
 
 
 def test_locks_carry_versions_and_hashes_but_no_addresses() -> None:
-    for lock in ("run", "test"):
+    for lock in ("run", "engines", "test"):
         text = (PROJECT / "requirements" / f"{lock}.lock").read_text()
         assert "--hash=sha256:" in text
         assert "://" not in text
 
 
-def test_the_run_lock_is_part_of_the_test_lock() -> None:
+def test_each_lock_is_part_of_the_next() -> None:
     def pins(lock: str) -> set[str]:
         lines = (PROJECT / "requirements" / f"{lock}.lock").read_text().splitlines()
         return {line.split(" ")[0] for line in lines if "==" in line and not line.startswith((" ", "#"))}
 
-    assert pins("run") <= pins("test")
+    assert pins("run") <= pins("engines") <= pins("test")

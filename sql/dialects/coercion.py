@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
+from functools import cache
 
 import duckdb
 from sqlglot import exp
@@ -77,11 +78,18 @@ def _short(node: exp.Expr) -> str:
     return text if len(text) <= 60 else text[:57] + "..."  # noqa: PLR2004 - a message's width, in characters
 
 
+@cache
+def database() -> duckdb.DuckDBPyConnection:
+    """A DuckDB in memory that is asked what SQL means; one for all, as opening it takes longer than most answers."""
+    connection = duckdb.connect(config={"autoinstall_known_extensions": False, "threads": 1})
+    connection.execute("SET GLOBAL TimeZone = 'UTC'")
+    return connection
+
+
 def _constant(node: exp.Literal, to: SqlType) -> exp.Expr:
     """What DuckDB reads from a text literal, as the literal all targets read alike."""
     try:
-        with duckdb.connect() as connection:
-            connection.execute("SET TimeZone = 'UTC'")
+        with database().cursor() as connection:
             text = connection.execute(f"SELECT CAST(CAST(? AS {to}) AS VARCHAR)", [node.this]).fetchall()[0][0]
     except duckdb.Error as error:
         raise NotCarriedError(node, f"'{node.this}' as {to}: {str(error).splitlines()[0]}", f"a valid {to}") from None

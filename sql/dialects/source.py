@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import count
 
 import duckdb
 import sqlglot
@@ -12,9 +13,12 @@ from sqlglot.errors import OptimizeError, ParseError, TokenError
 from sqlglot.optimizer.qualify import qualify
 
 from sql.dialects.annotate import Annotator
+from sql.dialects.coercion import database
 from sql.dialects.refusal import NotCarriedError
 
 DIALECT = "duckdb"
+# Each SELECT has a database of its own in the one DuckDB, so that threads do not meet.
+_NUMBERS = count()
 
 
 def read(select: str, schema: Mapping[str, Mapping[str, str]]) -> exp.Query:
@@ -28,6 +32,7 @@ def read(select: str, schema: Mapping[str, Mapping[str, str]]) -> exp.Query:
         NotCarriedError: It does not parse or bind, or holds what no type rule knows.
     """
     tree = _parse(select)
+    schema = _mentioned(tree, schema)
     with _empty_tables(schema) as connection:
         described = _describe(connection, select, tree)
         _refuse_ambiguous_aliases(tree, {name.lower() for columns in schema.values() for name in columns})
@@ -53,6 +58,16 @@ def read(select: str, schema: Mapping[str, Mapping[str, str]]) -> exp.Query:
                 query, f"column {name}, {told} to DuckDB but {kind} to us", f"cast it to {told.lower()}"
             )
     return query
+
+
+def _mentioned(tree: exp.Query, schema: Mapping[str, Mapping[str, str]]) -> dict[str, Mapping[str, str]]:
+    """The tables a SELECT may read: making empty ones of all the others would take most of the time."""
+    names = {".".join(part.name.lower() for part in table.parts) for table in tree.find_all(exp.Table)}
+    return {
+        full: columns
+        for full, columns in schema.items()
+        if full.lower() in names or full.lower().rpartition(".")[2] in names
+    }
 
 
 def _parse(select: str) -> exp.Query:
@@ -83,15 +98,25 @@ def _add_intervals(node: exp.Expr) -> exp.Expr:
 
 @contextmanager
 def _empty_tables(schema: Mapping[str, Mapping[str, str]]) -> Iterator[duckdb.DuckDBPyConnection]:
-    with duckdb.connect(config={"autoinstall_known_extensions": False, "threads": 1}) as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        for table, columns in schema.items():
-            name = exp.to_table(table, dialect=DIALECT)
-            if name.db:
-                connection.execute(f"CREATE SCHEMA IF NOT EXISTS {exp.to_identifier(name.db).sql(DIALECT)}")
-            body = ", ".join(f"{exp.to_identifier(c, quoted=True).sql(DIALECT)} {t}" for c, t in columns.items())
-            connection.execute(f"CREATE TABLE {name.sql(DIALECT, identify=True)} ({body})")
-        yield connection
+    name = f"tables_{next(_NUMBERS)}"
+    with database().cursor() as connection:
+        connection.execute(f"ATTACH ':memory:' AS {name}")
+        connection.execute(f"USE {name}")
+        try:
+            _create_tables(connection, schema)
+            yield connection
+        finally:
+            connection.execute("USE memory")
+            connection.execute(f"DETACH {name}")
+
+
+def _create_tables(connection: duckdb.DuckDBPyConnection, schema: Mapping[str, Mapping[str, str]]) -> None:
+    for table, columns in schema.items():
+        name = exp.to_table(table, dialect=DIALECT)
+        if name.db:
+            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {exp.to_identifier(name.db).sql(DIALECT)}")
+        body = ", ".join(f"{exp.to_identifier(c, quoted=True).sql(DIALECT)} {t}" for c, t in columns.items())
+        connection.execute(f"CREATE TABLE {name.sql(DIALECT, identify=True)} ({body})")
 
 
 def _describe(connection: duckdb.DuckDBPyConnection, select: str, tree: exp.Expr) -> list[tuple[str, str]]:

@@ -61,8 +61,8 @@ class Target:
 
 def apply(root: exp.Expr, transform: Transform) -> exp.Expr:
     """The tree with `transform` applied to every node, leaves first; a new node keeps the old one's type."""
-    # Depth first lists parents before children; backwards, every child is done before its parent.
-    for node in reversed(list(root.walk(bfs=False))):
+    # Parents are listed before children; backwards, every child is done before its parent.
+    for node in reversed(_nodes(root)):
         parent, key, index = node.parent, node.arg_key, node.index
         changed = transform(node)
         if changed is node:
@@ -76,6 +76,20 @@ def apply(root: exp.Expr, transform: Transform) -> exp.Expr:
         else:
             parent.set(str(key), changed, index)
     return root
+
+
+def _nodes(root: exp.Expr) -> list[exp.Expr]:
+    """Every node, parents first; SQLGlot's own walk takes twice as long, and forty transforms feel it."""
+    nodes, waiting = [], [root]
+    while waiting:
+        node = waiting.pop()
+        nodes.append(node)
+        for value in node.args.values():
+            if isinstance(value, exp.Expr):
+                waiting.append(value)
+            elif isinstance(value, list):
+                waiting.extend(item for item in value if isinstance(item, exp.Expr))
+    return nodes
 
 
 def parts(*names: str) -> frozenset[str]:

@@ -21,6 +21,7 @@ from lake.tables import table
 from sql.engines.duckdb import DuckDBEngine
 from sql.engines.engine import Engine, open_engine
 from sql.model import Model, load_models
+from sql.model_test import ModelTest
 
 Rows = Sequence[Mapping[str, Any]]
 Evaluate = Callable[..., list[dict[str, Any]]]
@@ -112,11 +113,11 @@ def _without_later_spark_cases(items: list[pytest.Item]) -> list[pytest.Item]:
     kept = []
     for item in items:
         values = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
-        if values.get("engine_name") == "spark" and "case" in values:
-            model = values["case"].model.name
-            if model in seen:
+        case = values.get("case")
+        if values.get("engine_name") == "spark" and isinstance(case, ModelTest):
+            if case.model.name in seen:
                 continue
-            seen.add(model)
+            seen.add(case.model.name)
         kept.append(item)
     return kept
 

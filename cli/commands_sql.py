@@ -107,6 +107,7 @@ def verify(
     json
         Print every verdict as JSON.
     """
+    from sql.compile import COMPILED
     from tasks.certify import write_certificates
     from tasks.verify import Fate, prepare
     from tasks.verify import verify as judge
@@ -117,8 +118,10 @@ def verify(
         with progress(20 * len(inputs) * (1 + len(engine)), "verifying"):
             verdicts = list(judge(settings, engine, inputs, scratch))
         if certify:
-            for path in write_certificates(verdicts, inputs, settings):
-                console.print(f"certificate: {path}", highlight=False)
+            written = write_certificates(verdicts, inputs, settings)
+            console.print(
+                f"{len(written)} certificates, beside the scripts in {COMPILED}", soft_wrap=True, highlight=False
+            )
     if json:
         print_json([asdict(v) for v in verdicts])
     else:

@@ -11,6 +11,7 @@ from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from uuid import uuid4
 
 import pyarrow as pa
 
@@ -49,6 +50,8 @@ class SnowflakeEngine:
                 mend=f"set them there, or {', '.join(f'LAKEHOUSE_SNOWFLAKE__{name.upper()}' for name in missing)}",
             )
         self._settings = settings
+        # Nobody else's files are loaded, should the stage outlive its session.
+        self._session_folder = uuid4().hex
         self._numbers = count()
         self._connection: Any = None
 
@@ -85,7 +88,7 @@ class SnowflakeEngine:
 
     def register(self, table: Table, files: Sequence[Path]) -> None:
         """See Engine."""
-        folder = f"{table.name}_{next(self._numbers)}"
+        folder = f"{self._session_folder}/{next(self._numbers)}"
         with _explained(table.full_name):
             self._execute(f"CREATE SCHEMA IF NOT EXISTS {table.layer}")
             self._execute(f"USE SCHEMA {table.layer}")

@@ -73,7 +73,7 @@ EMPTY = {"LAKEHOUSE_GENERATE__ENABLED": "false"}
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Cli:
     """A small lake built once by `lakehouse run`, for tests that only read it."""
-    cli = Cli(tmp_path_factory.mktemp("built"), SMALL)
+    cli = Cli(tmp_path_factory.mktemp("built"), dict(SMALL))
     cli.summary = cli.json("run")
     return cli
 
@@ -81,10 +81,10 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Cli:
 @pytest.fixture
 def empty(tmp_path: Path) -> Cli:
     """A folder without a lake, nothing generated."""
-    return Cli(tmp_path, EMPTY)
+    return Cli(tmp_path, dict(EMPTY))
 
 
 @pytest.fixture
 def small(tmp_path: Path) -> Cli:
     """A folder without a lake; a small company would be generated."""
-    return Cli(tmp_path, SMALL)
+    return Cli(tmp_path, dict(SMALL))

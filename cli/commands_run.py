@@ -30,7 +30,7 @@ def run(
 
     Running again changes only what new files or changed models call for.
 
-    Example: `./lakehouse run`, or at ten times the size `LAKEHOUSE_GENERATE__SCALE=10 ./lakehouse run`
+    Example: `./lakehouse run`, or with the models on SQLite `./lakehouse run --engine sqlite`
 
     Parameters
     ----------

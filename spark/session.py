@@ -72,7 +72,7 @@ def spark_session(
     }
     for key, value in (_SETTINGS | own).items():
         builder = builder.config(key, value)
-    with _output_to(scratch / "spark.log"):
+    with _output_to(scratch / "spark.log"), _no_connect_variables():
         session = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
     try:
@@ -96,7 +96,6 @@ def sail_session() -> Iterator[SparkSession]:
 
     # Connect's client tells of each retry.
     logging.getLogger("pyspark.sql.connect.logging").setLevel(logging.ERROR)
-    before = {name: os.environ.get(name) for name in _CONNECT_VARIABLES}
     server = SparkConnectServer(ip="127.0.0.1", port=0)
     server.start(background=True)
     _, port = server.listening_address
@@ -107,10 +106,18 @@ def sail_session() -> Iterator[SparkSession]:
     finally:
         session.stop()
         server.stop()
-        # Set for good, they would make a later classic session a remote one.
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
+        for name in _CONNECT_VARIABLES:
+            os.environ.pop(name, None)
+
+
+@contextmanager
+def _no_connect_variables() -> Iterator[None]:
+    """What a remote session of this process left in the environment would make a classic one remote too."""
+    held = {name: os.environ.pop(name) for name in _CONNECT_VARIABLES if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(held)
 
 
 def delta_jars() -> dict[str, str]:

@@ -16,6 +16,7 @@ import pytest
 from deltalake import DeltaTable
 
 from lake.tables import BRONZE, GOLD, SILVER
+from spark.session import spark_session
 from tests.e2e.conftest import PROJECT, Cli
 
 pytestmark = pytest.mark.e2e
@@ -96,23 +97,9 @@ def test_deltalake_polars_and_duckdb_read_the_same_rows(built: Cli) -> None:
 
 @pytest.fixture(scope="module")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A Spark session with delta-spark; both are in the test lock."""
-    from delta import configure_spark_with_delta_pip
-    from pyspark.sql import SparkSession
-
-    builder = (
-        SparkSession.builder.master("local[2]")
-        .config("spark.sql.extensions", "io.delta.sql.DeltaSparkSessionExtension")
-        .config("spark.sql.catalog.spark_catalog", "org.apache.spark.sql.delta.catalog.DeltaCatalog")
-        .config("spark.databricks.delta.snapshotPartitions", "2")
-        .config("spark.sql.warehouse.dir", str(tmp_path_factory.mktemp("warehouse")))
-        .config("spark.ui.enabled", "false")
-        .config("spark.ui.showConsoleProgress", "false")
-        .config("spark.sql.session.timeZone", "UTC")
-    )
-    session = configure_spark_with_delta_pip(builder).getOrCreate()
-    yield session
-    session.stop()
+    """Apache Spark with delta-spark."""
+    with spark_session(tmp_path_factory.mktemp("spark")) as session:
+        yield session
 
 
 @pytest.mark.spark

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import pytest
 import snowflake.connector
 from sqlglot import exp, parse_one
 
+from spark.session import spark_session
 from sql.translate import Translated, translate
 from tests.sql.translate.engines import DuckDB, Engine, Snowflake, Spark, SQLite, same_value, sort_key
 
@@ -38,25 +37,10 @@ def snowflake_engine() -> Iterator[Snowflake]:
 
 @pytest.fixture(scope="session")
 def spark_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spark]:
-    from pyspark.sql import SparkSession
-
-    os.environ["PYSPARK_PYTHON"] = sys.executable
     directory = tmp_path_factory.mktemp("spark")
-    session = (
-        SparkSession.builder.master("local[2]")
-        .config("spark.ui.enabled", "false")
-        .config("spark.sql.shuffle.partitions", "2")
-        .config("spark.sql.session.timeZone", "UTC")
-        .config("spark.sql.ansi.enabled", "true")
-        .config("spark.sql.warehouse.dir", str(directory / "warehouse"))
-        .config("spark.driver.bindAddress", "127.0.0.1")
-        .config("spark.driver.host", "127.0.0.1")
-        .config("spark.driver.extraJavaOptions", f"-Dderby.system.home={directory}")
-        .getOrCreate()
-    )
-    session.sparkContext.setLogLevel("OFF")
-    yield Spark(session, directory)
-    session.stop()
+    with spark_session(directory) as session:
+        session.sparkContext.setLogLevel("OFF")
+        yield Spark(session, directory)
 
 
 class Comparison:

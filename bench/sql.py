@@ -17,10 +17,10 @@ from spark.java import find_java
 from sql.compare import difference
 from sql.compile import TARGETS
 from sql.engines.engine import declared_types, open_engine
-from sql.model import Model, load_models, order
+from sql.model import MODELS, Model, load_models, order
 from sql.translate import translate
 from tasks.guest_engine import model_schema
-from tasks.layers import MODELS, build_layer, land_layer
+from tasks.layers import build_layer, land_layer
 from tasks.sources import generate_sources
 from tasks.verify import edge_input, lake_input, row_key, verify
 from tasks.workspace import new_run, writing

@@ -27,10 +27,9 @@ def lineage(column: str, *, json: bool = False, mermaid: bool = False) -> None:
     mermaid
         Print as the text of a Mermaid diagram.
     """
-    from sql.catalogue import MODELS
     from sql.lineage import lineage as trace
     from sql.lineage import to_json, to_mermaid
-    from sql.model import load_models
+    from sql.model import MODELS, load_models
 
     node = trace(load_models(MODELS), column)
     if json:
@@ -51,8 +50,8 @@ def catalogue(*, check: bool = False) -> None:
     check
         Write nothing; fail when the page is not the one the models make.
     """
-    from sql.catalogue import CATALOGUE, MODELS, render
-    from sql.model import load_models
+    from sql.catalogue import CATALOGUE, render
+    from sql.model import MODELS, load_models
 
     page = render(load_models(MODELS))
     current = CATALOGUE.read_text(encoding="utf-8") if CATALOGUE.exists() else None

@@ -128,9 +128,8 @@ def _java() -> Finding:
 def _project(config: Path | None) -> list[Finding]:
     """Configuration, contracts, models and the lake itself."""
     from lake.lake import Lake
-    from sql.model import load_models, order
+    from sql.model import MODELS, load_models, order
     from tasks.contracts import lint_all
-    from tasks.layers import MODELS
 
     findings = []
     try:

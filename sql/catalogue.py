@@ -12,10 +12,9 @@ from lake.settings import PROJECT_ROOT
 from lake.table import Column, Layer
 from lake.tables import BY_NAME
 from sql.engines.duckdb import duckdb_type
-from sql.model import Model, load_models, order
+from sql.model import MODELS, Model, load_models, order
 
 CATALOGUE = PROJECT_ROOT / "docs" / "models.md"
-MODELS = PROJECT_ROOT / "sql" / "models"
 _CONTRACTS = PROJECT_ROOT / "soda" / "contracts"
 _GRAIN = "Grain:"
 _HEAD = """\

@@ -17,9 +17,8 @@ import orjson
 from lake.settings import EngineName, Settings
 from sql.compare import FLOAT_TOLERANCE
 from sql.compile import COMPILED
-from sql.model import load_models
+from sql.model import MODELS, load_models
 from tasks.export import whole_file
-from tasks.layers import MODELS
 from tasks.verify import Files, Verdict, input_hash
 
 # Engines that run a target's scripts.

@@ -8,8 +8,7 @@ from pathlib import Path
 from lake.errors import StorageError
 from sql.compile import COMPILED, TARGETS, Script, compile_project, compile_select
 from sql.folder import load_folder
-from sql.model import load_models
-from tasks.layers import MODELS
+from sql.model import MODELS, load_models
 
 
 def compile_own(targets: Sequence[str] = (), output: Path | None = None) -> list[Path]:

@@ -16,9 +16,8 @@ from lake.table import Layer, Table
 from lake.tables import table as declared
 from sql.compare import Difference, difference
 from sql.engines.engine import open_engine
-from sql.model import load_models
+from sql.model import MODELS, load_models
 from tasks.guest_engine import model_schema
-from tasks.layers import MODELS
 from tasks.verify import is_ordered, lake_input, row_key
 
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)

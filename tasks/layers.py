@@ -18,7 +18,7 @@ from lake.publish import Published, has_landed, publish
 from lake.table import Layer, Table
 from lake.tables import BRONZE
 from lake.tables import table as declared
-from sql.model import Model, fingerprint, load_models, order
+from sql.model import MODELS, Model, fingerprint, load_models, order
 from tasks.audit import record_layer
 from tasks.contracts import contract_hash, mentioned_tables
 from tasks.gate import check_candidate, check_quarantined_share
@@ -26,8 +26,6 @@ from tasks.guest_engine import GuestEngine
 from tasks.landing import land, pending_files
 from tasks.transform import transform
 from tasks.workspace import Workspace
-
-MODELS = Path(__file__).resolve().parent.parent / "sql" / "models"
 
 
 @dataclass(frozen=True, slots=True)

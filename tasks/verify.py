@@ -28,10 +28,10 @@ from lake.tables import table as declared
 from sql.compare import Difference, difference, result_hash
 from sql.edge_rows import edge_rows
 from sql.engines.engine import Engine, open_engine
-from sql.model import Model, load_models, order
+from sql.model import MODELS, Model, load_models, order
 from sql.model_check import DIALECT
 from tasks.guest_engine import model_schema
-from tasks.layers import MODELS, build_layer, land_layer
+from tasks.layers import build_layer, land_layer
 from tasks.sources import generate_sources
 from tasks.workspace import new_run, writing
 

@@ -8,6 +8,7 @@ from sqlglot import exp
 
 from sql.dialects.refusal import NotCarriedError
 from sql.dialects.types import of, put
+from sql.table_names import table_name
 
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 # Words that are reserved in SQLite, Snowflake or Spark, and may be a column's name in DuckDB.
@@ -65,7 +66,7 @@ def join_layer_and_name(node: exp.Expr) -> exp.Expr:
     """
     if not isinstance(node, exp.Table) or not node.db:
         return node
-    name = f"{node.db}_{node.name}"
+    name = table_name(f"{node.db}.{node.name}", "sqlite")
     with_ = node.root().find(exp.With)
     if with_ is not None and any(cte.alias == name for cte in node.root().find_all(exp.CTE)):
         raise NotCarriedError(node, f"a common table expression named like the table {name}", "another name")

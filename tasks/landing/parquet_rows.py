@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pyarrow.types as kinds
 
 from lake.table import COUNT, DATE, TEXT, TIMESTAMP, Column, Table
-from sql.engines.duckdb import DuckDBEngine, duckdb_type
+from sql.engines.duckdb import DuckDBEngine, duckdb_type, sql_text
 from tasks.landing.chunk import LINE, Chunk, FileRefusedError, column_rules, shown, text_rows
 from tasks.landing.part import Origin
 from tasks.landing.strict_types import FIRST_DAY, FIRST_MOMENT, LAST_DAY, LAST_MOMENT
@@ -63,8 +63,8 @@ def has_declared_types(engine: DuckDBEngine, file: Path, table: Table) -> bool:
 def good_rows(table: Table, file: Path, origin: Origin, at: datetime, max_field_bytes: int) -> str:
     """SELECT of the bronze rows of a file with the declared types."""
     return (
-        f"SELECT {_names(table)}, TIMESTAMPTZ {_quoted(at.isoformat())} AS _ingested_at, "
-        f"{_quoted(origin.source)} AS _source, {_quoted(origin.batch_id)} AS _batch_id, "
+        f"SELECT {_names(table)}, TIMESTAMPTZ {sql_text(at.isoformat())} AS _ingested_at, "
+        f"{sql_text(origin.source)} AS _source, {sql_text(origin.batch_id)} AS _batch_id, "
         f"file_row_number + 1 AS {LINE} FROM {_scan(file)} WHERE {_is_good(table, max_field_bytes)}"
     )
 
@@ -182,12 +182,8 @@ def _test(column: Column, max_field_bytes: int) -> str | None:
 
 def _scan(file: Path) -> str:
     # A folder named like user_id=7 must not become a column's value.
-    return f"read_parquet([{_quoted(str(file))}], file_row_number = true, hive_partitioning = false)"
+    return f"read_parquet([{sql_text(str(file))}], file_row_number = true, hive_partitioning = false)"
 
 
 def _names(table: Table) -> str:
     return ", ".join(f'"{c.name}"' for c in table.payload)
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -16,10 +16,9 @@ from lake.tables import table
 from sql.compare import difference
 from sql.engines.engine import declared_types, open_engine
 from sql.engines.sqlite import SQLiteEngine
-from sql.model import Model, load_models
+from sql.model import MODELS, Model, load_models
 from sql.translate import Translated, translate
 from tasks.guest_engine import model_schema
-from tasks.layers import MODELS
 from tasks.verify import Fate, Files, edge_input, input_hash, prepare, row_key, verify
 
 # An operator as it stands in compiled SQL, and another in its place.

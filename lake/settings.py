@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
@@ -15,6 +17,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from lake.errors import ConfigurationError
+from lake.rules import AmountMethod, AnomalyRules
 
 ENV_PREFIX = "LAKEHOUSE_"
 CONFIG_VARIABLE = "LAKEHOUSE_CONFIG"
@@ -48,6 +51,26 @@ class GenerateSettings(_Section):
     threads: Annotated[int, Field(ge=1, le=64)] = 2
 
 
+class TransactionSettings(_Section):
+    """What generated transactions look like; a share is one of all rows."""
+
+    enabled: bool = True
+    seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 42
+    count: Annotated[int, Field(ge=1_000, le=1_000_000_000)] = 1_000_000
+    start: date = date(2026, 1, 1)
+    days: Annotated[int, Field(ge=30, le=3650)] = 90
+    rows_per_account: Annotated[int, Field(ge=50, le=10_000)] = 200
+    hot_accounts: Annotated[int, Field(ge=0, le=100)] = 3
+    hot_share: Annotated[float, Field(ge=0, le=0.5)] = 0.01
+    burst_share: Annotated[float, Field(ge=0, le=0.05)] = 0.001
+    out_of_line_share: Annotated[float, Field(ge=0, le=0.05)] = 0.0005
+    very_high_share: Annotated[float, Field(ge=0, le=0.05)] = 0.0002
+    busy_day_share: Annotated[float, Field(ge=0, le=0.05)] = 0.001
+    decoy_share: Annotated[float, Field(ge=0, le=0.05)] = 0.001
+    chunk_rows: Annotated[int, Field(ge=1_000, le=10_000_000)] = 1_000_000
+    threads: Annotated[int, Field(ge=1, le=64)] = 2
+
+
 class LandSettings(_Section):
     """Where files are dropped and how much of one may be malformed."""
 
@@ -67,6 +90,33 @@ class EngineSettings(_Section):
     threads: Annotated[int, Field(ge=1, le=256)] = 2
     spark_memory_mb: Annotated[int, Field(ge=512, le=1_048_576)] = 2048
     sqlite_file: Path = Path("data/warehouse/lakehouse.sqlite")
+
+
+DetectEngineName = Literal["spark", "connect", "sail"]
+
+
+class DetectSettings(_Section):
+    """Who detects anomalies, and the thresholds of its rules (lake.rules)."""
+
+    engine: DetectEngineName | None = None
+    master: str | None = None
+    remote: str | None = None
+    velocity_count: Annotated[int, Field(ge=1, le=10_000)] = AnomalyRules.velocity_count
+    velocity_window_s: Annotated[int, Field(ge=1, le=86_400)] = AnomalyRules.velocity_window_s
+    amount_method: AmountMethod = AnomalyRules.amount_method
+    z_threshold: Annotated[float, Field(gt=0, le=1_000)] = AnomalyRules.z_threshold
+    mad_threshold: Annotated[float, Field(gt=0, le=1_000)] = AnomalyRules.mad_threshold
+    min_history: Annotated[int, Field(ge=2, le=1_000_000)] = AnomalyRules.min_history
+    zero_spread_ratio: Annotated[Decimal, Field(ge=1, le=1_000_000, decimal_places=4)] = AnomalyRules.zero_spread_ratio
+    very_high_amount: Annotated[Decimal, Field(gt=0, max_digits=18, decimal_places=2)] = AnomalyRules.very_high_amount
+    frequency_z_threshold: Annotated[float, Field(gt=0, le=1_000)] = AnomalyRules.frequency_z_threshold
+    frequency_min_count: Annotated[int, Field(ge=1, le=1_000_000)] = AnomalyRules.frequency_min_count
+    frequency_min_days: Annotated[int, Field(ge=2, le=10_000)] = AnomalyRules.frequency_min_days
+
+    @property
+    def rules(self) -> AnomalyRules:
+        """The thresholds alone, as the Spark job takes them."""
+        return AnomalyRules(**{f.name: getattr(self, f.name) for f in fields(AnomalyRules)})
 
 
 class SnowflakeSettings(_Section):
@@ -111,8 +161,10 @@ class Settings(_Section):
 
     lake: LakeSettings = LakeSettings()
     generate: GenerateSettings = GenerateSettings()
+    transactions: TransactionSettings = TransactionSettings()
     land: LandSettings = LandSettings()
     engine: EngineSettings = EngineSettings()
+    detect: DetectSettings = DetectSettings()
     snowflake: SnowflakeSettings = SnowflakeSettings()
     gates: GateSettings = GateSettings()
     export: ExportSettings = ExportSettings()
@@ -123,6 +175,23 @@ class Settings(_Section):
         if name is None:
             return self
         return self.model_copy(update={"engine": self.engine.model_copy(update={"name": name})})
+
+    def with_transactions(self, count: int | None, engine: DetectEngineName | None) -> Self:
+        """The same settings with another number of generated transactions and another engine for detection.
+
+        Raises:
+            ConfigurationError: `count` is out of range.
+        """
+        changes: dict[str, BaseModel] = {}
+        if count is not None:
+            values = self.transactions.model_dump() | {"count": count, "enabled": True}
+            try:
+                changes["transactions"] = TransactionSettings.model_validate(values)
+            except ValidationError as error:
+                raise _explain_option(error, "--count") from None
+        if engine is not None:
+            changes["detect"] = self.detect.model_copy(update={"engine": engine})
+        return self.model_copy(update=changes)
 
     @model_validator(mode="after")
     def _places_differ(self) -> Self:
@@ -191,6 +260,11 @@ def _set(values: dict[str, Any], key: tuple[str, ...], text: str, variable: str)
         section = nested
     # YAML rules for the text, so that lists and numbers read alike in the file and the environment.
     section[key[-1]] = yaml.safe_load(text)
+
+
+def _explain_option(error: ValidationError, option: str) -> ConfigurationError:
+    first = error.errors(include_url=False)[0]
+    return ConfigurationError(f"{first['msg']}, not {first['input']!r}", where=option)
 
 
 def _explain(error: ValidationError, path: Path, origins: Mapping[tuple[str, ...], str]) -> ConfigurationError:

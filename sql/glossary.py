@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from lake.table import Column, Table
-from lake.tables import GOLD
+from lake.tables import MARTS
 
 GLOSSARY = Path(__file__).resolve().parent.parent / "docs" / "glossary.md"
 _HEAD = """\
@@ -27,7 +27,7 @@ _TYPE_NAMES = {
 }
 
 
-def render(tables: tuple[Table, ...] = GOLD) -> str:
+def render(tables: tuple[Table, ...] = MARTS) -> str:
     """The page as Markdown: one section per table, one row per column, in declared order."""
     return "\n".join((_HEAD, *(_section(table) for table in tables)))
 

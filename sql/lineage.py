@@ -22,7 +22,7 @@ from sqlglot.optimizer.scope import Scope, build_scope, find_all_in_scope
 from lake.errors import BadInputError, ModelError
 from lake.settings import PROJECT_ROOT
 from lake.table import Layer
-from lake.tables import BRONZE, GOLD, SILVER
+from lake.tables import BRONZE, MARTS, SILVER
 from lake.tables import table as declared
 from sql.engines.duckdb import duckdb_type
 from sql.model import Model
@@ -291,6 +291,6 @@ def _line(node: exp.Expr) -> int | None:
 
 def _schema() -> dict[str, object]:
     schema: dict[str, dict[str, object]] = {}
-    for table in (*BRONZE, *SILVER, *GOLD):
+    for table in (*BRONZE, *SILVER, *MARTS):
         schema.setdefault(table.layer, {})[table.name] = {c.name: duckdb_type(c.type) for c in table.columns}
     return {**schema}

@@ -12,7 +12,7 @@ from pathlib import Path
 from lake.errors import ModelError
 from lake.settings import PROJECT_ROOT
 from lake.table import Layer, Table
-from lake.tables import BY_NAME, GOLD, SILVER
+from lake.tables import BY_NAME, MARTS, SILVER
 from sql.model_check import BROKEN_RULES, check_output, expected_columns, parse_select, sources_of
 
 # The project's own models.
@@ -51,7 +51,7 @@ class Model:
         return tuple(name for name, _ in expected_columns(self.table))
 
 
-def load_models(directory: Path, tables: Sequence[Table] = (*SILVER, *GOLD)) -> dict[str, Model]:
+def load_models(directory: Path, tables: Sequence[Table] = (*SILVER, *MARTS)) -> dict[str, Model]:
     """Every model below `directory`, by table name; ``silver/users.sql`` makes ``silver.users``.
 
     Args:

@@ -18,7 +18,7 @@ from lake.errors import StorageError
 from lake.gated import last_gated
 from lake.settings import EngineName
 from lake.table import TEXT, Layer
-from lake.tables import BRONZE, GOLD, SILVER
+from lake.tables import COMPANY
 from lake.tables import table as declared
 from sql.engines.engine import WAREHOUSE, Engine, open_engine
 from sql.model import BROKEN_RULES, Model
@@ -103,7 +103,7 @@ def _keep_warehouse(workspace: Workspace, guest: GuestEngine, built: Path) -> No
     target = workspace.settings.engine.sqlite_file
     if not guest.has_run and target.exists():
         return
-    for table in (*BRONZE, *SILVER, *GOLD):
+    for table in COMPANY:
         gated = last_gated(workspace.lake, table)
         guest.give(table.full_name, gated.files if gated else ())
     unfinished = target.with_name(f".{target.name}.{os.getpid()}")

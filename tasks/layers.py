@@ -5,7 +5,7 @@ A layer whose gates do not all open publishes nothing; what was checked is recor
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -55,15 +55,19 @@ class LayerResult:
     gates: dict[str, GateResult] = field(default_factory=dict)
 
 
-def land_layer(workspace: Workspace) -> LayerResult:
+def land_layer(workspace: Workspace, tables: Sequence[Table] = BRONZE) -> LayerResult:
     """Land every new file of the inbox as bronze.
+
+    Args:
+        workspace: Holds the writer lock.
+        tables: Whose folders of the inbox are looked into.
 
     Raises:
         GateError: A batch broke its contract; nothing landed.
         BadInputError, StorageError: See tasks.landing.
     """
     step = workspace.step
-    built = [step(f"land {t.full_name}", Layer.BRONZE, partial(land_table, workspace, t)) for t in BRONZE]
+    built = [step(f"land {t.full_name}", Layer.BRONZE, partial(land_table, workspace, t)) for t in tables]
     return release_layer(workspace, Layer.BRONZE, built)
 
 
@@ -80,24 +84,25 @@ def land_table(workspace: Workspace, table: Table) -> Built:
     return Built(table.full_name, candidate.files, current.identity, candidate)
 
 
-def build_layer(workspace: Workspace, layer: Layer, guest: GuestEngine | None = None) -> LayerResult:
-    """Run every model of a layer whose inputs changed, check the candidates, publish them.
+def build_layer(workspace: Workspace, tables: Sequence[Table], guest: GuestEngine | None = None) -> LayerResult:
+    """Run the models of tables whose inputs changed, check the candidates, publish them.
 
     Args:
         workspace: Holds the writer lock.
-        layer: Silver or gold.
+        tables: Of silver or of gold, with those of that layer they read.
         guest: Runs the models in DuckDB's place.
 
     Raises:
         ModelError: A model is wrong.
         GateError: A contract is broken; the last good versions stay.
     """
-    models = {m.name: m for m in order(load_models(MODELS)) if declared(m.name).layer is layer}
+    layer = tables[0].layer
+    models = {m.name: m for m in order(load_models(MODELS)) if m.table in tables}
     built: dict[str, Built] = {}
     for model in models.values():
         build = partial(build_table, workspace, model, dict(built), guest)
         built[model.name] = workspace.step(f"build {model.name}", layer, build)
-    return release_layer(workspace, layer, list(built.values()), models)
+    return release_layer(workspace, layer, list(built.values()), {name: m.depends_on for name, m in models.items()})
 
 
 def build_table(
@@ -132,7 +137,7 @@ def _current(table: Table, gated: GatedVersion | None) -> Built:
 
 
 def release_layer(
-    workspace: Workspace, layer: Layer, built: Sequence[Built], models: Mapping[str, Model] | None = None
+    workspace: Workspace, layer: Layer, built: Sequence[Built], depends_on: Mapping[str, Collection[str]] | None = None
 ) -> LayerResult:
     """Check every candidate of a layer, record what came out, and publish when every gate opens.
 
@@ -140,7 +145,7 @@ def release_layer(
         workspace: Holds the writer lock.
         layer: Bronze, silver or gold.
         built: The layer's tables, parents first; references are checked against them.
-        models: The layer's models by table name, for the sources each commit names; none for bronze.
+        depends_on: Tables that each table is computed from, which its commit names; none for bronze.
 
     Raises:
         GateError: A gate stays shut; nothing was published.
@@ -159,7 +164,7 @@ def release_layer(
             where=", ".join(name for name, gate in gates.items() if not gate.opens),
             mend="nothing of this layer was published, the last good version stays; details: ./lakehouse check --last",
         )
-    release = partial(publish_layer, workspace, candidates, gates, models or {})
+    release = partial(publish_layer, workspace, candidates, gates, depends_on or {})
     published = workspace.step(f"publish {layer}", layer, release) if candidates else ()
     return LayerResult(layer, published, candidates, gates)
 
@@ -186,14 +191,13 @@ def publish_layer(
     workspace: Workspace,
     candidates: Mapping[str, Candidate],
     gates: Mapping[str, GateResult],
-    models: Mapping[str, Model],
+    depends_on: Mapping[str, Collection[str]],
 ) -> tuple[Published, ...]:
     """Publish a layer's candidates, parents first; each is one Delta commit."""
     lake = workspace.lake
     published = []
     for name, candidate in candidates.items():
-        depends_on = sorted(models[name].depends_on) if name in models else []
-        versions = {source: last_gated(lake, declared(source)) for source in depends_on}
+        versions = {source: last_gated(lake, declared(source)) for source in sorted(depends_on.get(name, ()))}
         sources = {source: gated.version for source, gated in versions.items() if gated is not None}
         published.append(publish(lake, candidate, gates[name], workspace.run, sources))
     return tuple(published)

@@ -16,7 +16,7 @@ from lake.errors import BadInputError
 from lake.gated import last_gated
 from lake.lake import Lake
 from lake.table import Layer, Table
-from lake.tables import BRONZE, SILVER, quarantine_of
+from lake.tables import BRONZE, COMPANY_SILVER, SILVER, quarantine_of
 from lake.tables import table as declared
 from lake.tables.platform import QUARANTINE_DECISIONS
 from tasks.audit import append_audit
@@ -87,7 +87,7 @@ def replay(
     _require_columns(table, corrections or {})
     if table.layer is Layer.SILVER and not corrections:
         with guest_engine(workspace) as guest:
-            build_layer(workspace, Layer.SILVER, guest)
+            build_layer(workspace, COMPANY_SILVER if table in COMPANY_SILVER else (table,), guest)
         left = set(quarantined(workspace.lake, table)["quarantine_id"]) & {r["quarantine_id"] for r in rows}
         return Replayed(len(rows), len(rows) - len(left), len(left))
     bronze = declared(f"{Layer.BRONZE}.{table.name}")

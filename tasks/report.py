@@ -5,7 +5,7 @@ Its shape is docs/quality_report.schema.json; a test holds the two together.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ import orjson
 from lake.errors import BadInputError
 from lake.gated import last_gated
 from lake.table import Table
-from lake.tables import BRONZE, GOLD, SILVER, quarantine_of
+from lake.tables import BRONZE, COMPANY, SILVER, TRANSACTIONS, quarantine_of
 from lake.tables.platform import CHECK_HISTORY, QUARANTINE_DECISIONS, ROW_BALANCE
 from sql.engines.duckdb import DuckDBEngine, sql_text
 from tasks.export import whole_file
@@ -59,16 +59,26 @@ def quality_report(workspace: Workspace) -> dict[str, Any]:
         for audit in (CHECK_HISTORY, ROW_BALANCE, QUARANTINE_DECISIONS):
             gated = last_gated(workspace.lake, audit)
             engine.register(audit, gated.files if gated else ())
-        tables = [_table_report(workspace, engine, table) for table in (*BRONZE, *SILVER, *GOLD)]
+        tables = [t for subject in (COMPANY, TRANSACTIONS) for t in _subject_report(workspace, engine, subject)]
         outcomes = [t["outcome"] for t in tables]
         return {
             "schema_version": SCHEMA_VERSION,
             "run_id": workspace.run.run_id,
             "run_at": workspace.run.at.isoformat(),
-            "outcome": next((o for o in ("FAILED", "NEVER", "WARN") if o in outcomes), "PASSED"),
+            "outcome": _worst(outcomes),
             "tables": tables,
             "quarantine": _quarantined(workspace, engine),
         }
+
+
+def _worst(outcomes: Sequence[str]) -> str:
+    return next((o for o in ("FAILED", "NEVER", "WARN", "PASSED") if o in outcomes), "NEVER")
+
+
+def _subject_report(workspace: Workspace, engine: DuckDBEngine, tables: Sequence[Table]) -> list[dict[str, Any]]:
+    """The tables that one flow builds; none where that flow never ran."""
+    reports = [_table_report(workspace, engine, table) for table in tables]
+    return reports if any(report["outcome"] != "NEVER" for report in reports) else []
 
 
 def _table_report(workspace: Workspace, engine: DuckDBEngine, table: Table) -> dict[str, Any]:

@@ -6,10 +6,23 @@ import difflib
 
 from lake.errors import BadInputError
 from lake.table import Layer, Table
+from lake.tables.anomalies import ANOMALIES, TRANSACTION_TRUTH
 from lake.tables.bronze import BRONZE
-from lake.tables.gold import GOLD
-from lake.tables.platform import AUDIT, quarantine_of
+from lake.tables.bronze import COMPANY as COMPANY_BRONZE
+from lake.tables.bronze import TRANSACTIONS as BRONZE_TRANSACTIONS
+from lake.tables.gold import MARTS
+from lake.tables.platform import AUDIT as PLATFORM_AUDIT
+from lake.tables.platform import quarantine_of
+from lake.tables.silver import COMPANY as COMPANY_SILVER
 from lake.tables.silver import SILVER
+from lake.tables.silver import TRANSACTIONS as SILVER_TRANSACTIONS
+
+# MARTS are built by SQL models, ANOMALIES by the Spark job.
+GOLD = (*MARTS, *ANOMALIES)
+AUDIT = (*PLATFORM_AUDIT, TRANSACTION_TRUTH)
+# What a flow builds together: the medallion flow the company, the transactions flow the transactions.
+COMPANY = (*COMPANY_BRONZE, *COMPANY_SILVER, *MARTS)
+TRANSACTIONS = (BRONZE_TRANSACTIONS, SILVER_TRANSACTIONS, *ANOMALIES)
 
 QUARANTINE = tuple(quarantine_of(table) for table in (*BRONZE, *SILVER))
 
@@ -32,4 +45,23 @@ def table(full_name: str) -> Table:
         ) from None
 
 
-__all__ = ["AUDIT", "BRONZE", "BY_NAME", "GOLD", "QUARANTINE", "SILVER", "Layer", "Table", "quarantine_of", "table"]
+__all__ = [
+    "ANOMALIES",
+    "AUDIT",
+    "BRONZE",
+    "BRONZE_TRANSACTIONS",
+    "BY_NAME",
+    "COMPANY",
+    "COMPANY_BRONZE",
+    "COMPANY_SILVER",
+    "GOLD",
+    "MARTS",
+    "QUARANTINE",
+    "SILVER",
+    "SILVER_TRANSACTIONS",
+    "TRANSACTIONS",
+    "Layer",
+    "Table",
+    "quarantine_of",
+    "table",
+]

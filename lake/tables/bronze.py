@@ -155,8 +155,22 @@ EXPERIMENT_CONVERSIONS = _bronze(
     Column("user_id", TEXT, "User."),
     Column("converted_at", TIMESTAMP, "When it was done."),
 )
+TRANSACTIONS = _bronze(
+    "transactions",
+    "Card payments of account holders, one row each.",
+    "transaction_id",
+    Column("transaction_id", TEXT, "Identifier of the transaction."),
+    Column("account_id", TEXT, "Account that pays."),
+    Column("merchant_id", TEXT, "Merchant that is paid."),
+    Column("category", TEXT, "What the merchant sells, such as grocery."),
+    Column("occurred_at", TIMESTAMP, "When the payment was authorised."),
+    Column("amount", MONEY, "Amount, in the ledger's currency."),
+    Column("currency", TEXT, "ISO 4217 code the account is held in, such as EUR."),
+    Column("channel", TEXT, "in_store or online."),
+)
 
-BRONZE = (
+# The generated company's tables, which the medallion flow builds.
+COMPANY = (
     USERS,
     SESSIONS,
     EVENTS,
@@ -172,3 +186,5 @@ BRONZE = (
     EXPERIMENT_EXPOSURES,
     EXPERIMENT_CONVERSIONS,
 )
+
+BRONZE = (*COMPANY, TRANSACTIONS)

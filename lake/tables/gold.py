@@ -440,7 +440,7 @@ EXPERIMENT_PERFORMANCE = Table(
     ("experiment_id",),
 )
 
-GOLD = (
+MARTS = (
     DAILY_KPIS,
     CONVERSION_FUNNEL,
     REVENUE,

@@ -27,7 +27,8 @@ def _day(name: str, of: str) -> Column:
     return Column(name, DATE, f"Day of {of}, UTC.", required=True)
 
 
-SILVER = (
+# The generated company's tables, which the medallion flow builds.
+COMPANY = (
     _silver(bronze.USERS, ("name",), _day("first_seen_date", "the first visit")),
     _silver(
         bronze.SESSIONS,
@@ -69,3 +70,7 @@ SILVER = (
     _silver(bronze.EXPERIMENT_EXPOSURES, ()),
     _silver(bronze.EXPERIMENT_CONVERSIONS, ()),
 )
+
+TRANSACTIONS = _silver(bronze.TRANSACTIONS, (), _day("transaction_date", "the payment"))
+
+SILVER = (*COMPANY, TRANSACTIONS)

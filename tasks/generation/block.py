@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from lake.settings import GenerateSettings
 from lake.table import Table
-from lake.tables.bronze import BRONZE
+from lake.tables.bronze import COMPANY
 from tasks.generation import company
 from tasks.generation.billing import draw_billing
 from tasks.generation.columns import NULL, Rows, to_arrow
@@ -27,7 +27,7 @@ from tasks.generation.seasons import Calendar
 from tasks.generation.support import Requests, draw_free_requests, ticket_rows
 from tasks.generation.visits import draw_visits
 
-_BY_NAME: dict[str, Table] = {table.name: table for table in BRONZE}
+_BY_NAME: dict[str, Table] = {table.name: table for table in COMPANY}
 # Marketing has no people; its dirt needs a block of its own.
 _MARKETING_BLOCK = 0
 

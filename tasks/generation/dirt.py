@@ -20,7 +20,7 @@ from enum import StrEnum
 import numpy as np
 
 from lake.tables import SILVER
-from lake.tables.bronze import BRONZE
+from lake.tables.bronze import COMPANY
 from tasks.generation.columns import END_REASONS, ID_DIGITS, Rows, Scalar, nobody, null, unknown_code
 from tasks.generation.draws import Array, Draws, choices
 from tasks.generation.people import BLOCK_PEOPLE
@@ -86,7 +86,7 @@ class Tally:
 def _missing(table: str) -> list[Fault]:
     """Every column that silver requires, set to NULL."""
     silver = next(t for t in SILVER if t.name == table)
-    received = [c.name for c in next(t for t in BRONZE if t.name == table).payload]
+    received = [c.name for c in next(t for t in COMPANY if t.name == table).payload]
     required = [name for name in received if silver.column(name).required]
     return [Fault(Kind.MISSING, lambda rows, c=column: {c: null(rows[c])}) for column in required]  # type: ignore[misc]
 

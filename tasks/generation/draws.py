@@ -35,6 +35,10 @@ class Stream(IntEnum):
     DIRT = 7
     MARKETING = 8
     MARKETING_DIRT = 9
+    MERCHANTS = 10
+    ACCOUNTS = 11
+    INJECTIONS = 12
+    TRANSACTIONS = 13
 
 
 class Draws:

@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 from lake.errors import LakeBusyError, StorageError
 from lake.settings import GenerateSettings
-from lake.tables.bronze import BRONZE
+from lake.tables.bronze import COMPANY
 from tasks.generation import truth
 from tasks.generation.block import History, Part
 from tasks.generation.dirt import Tally
@@ -87,7 +87,7 @@ def generate(
 
 def _write(settings: GenerateSettings, inbox: Path, file_format: str, progress: Progress | None) -> GenerationReport:
     history = History(settings)
-    tallies = {table.name: Tally() for table in BRONZE}
+    tallies = {table.name: Tally() for table in COMPANY}
     with SourceFiles(inbox, file_format) as files:
         _add(history.marketing(), files, tallies)
         for done, parts in enumerate(_blocks(history, settings), 1):

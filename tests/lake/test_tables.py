@@ -9,7 +9,7 @@ import pytest
 
 from lake.errors import BadInputError, GateError
 from lake.table import TIMESTAMP, Layer, Table
-from lake.tables import BRONZE, BY_NAME, GOLD, SILVER, table
+from lake.tables import BRONZE, BY_NAME, MARTS, SILVER, table
 
 EVERY = list(BY_NAME.values())
 
@@ -36,7 +36,7 @@ def test_every_bronze_table_has_a_silver_table_with_its_key() -> None:
 
 
 def test_every_metric_of_gold_has_a_formula_and_a_source() -> None:
-    for mart in GOLD:
+    for mart in MARTS:
         metrics = [c for c in mart.columns if c.formula or c.source]
         assert metrics
         assert all(c.formula and c.source for c in metrics)

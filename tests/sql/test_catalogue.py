@@ -10,7 +10,7 @@ import pytest
 from cli import commands_lineage
 from lake.errors import ContractError, ModelError
 from lake.settings import PROJECT_ROOT
-from lake.tables import GOLD, SILVER
+from lake.tables import MARTS, SILVER
 from sql.catalogue import CATALOGUE, comment, count_checks, render
 from sql.model import Model
 from tasks.contract_yaml import read_contract
@@ -23,15 +23,15 @@ def test_the_committed_catalogue_is_what_the_models_say(models: dict[str, Model]
 
 def test_every_model_has_a_section_and_every_column_a_row_of_four_cells(models: dict[str, Model]) -> None:
     sections = {part.split("\n", 1)[0]: part for part in render(models).split("\n## ")[1:]}
-    assert sections.keys() == {t.full_name for t in (*SILVER, *GOLD)}
-    for table in (*SILVER, *GOLD):
+    assert sections.keys() == {t.full_name for t in (*SILVER, *MARTS)}
+    for table in (*SILVER, *MARTS):
         rows = [line for line in sections[table.full_name].splitlines() if line.startswith("| `")]
         assert [row.split("`")[1] for row in rows] == list(table.column_names)
         assert {row.replace("\\|", "").count("|") for row in rows} == {5}
 
 
 def test_checks_are_counted_as_the_gate_counts_them() -> None:
-    for table in (*SILVER, *GOLD):
+    for table in (*SILVER, *MARTS):
         contract, _ = read_contract(contract_path(table))
         assert count_checks(contract_path(table)) == len(contract.checks), table.full_name
 

@@ -9,7 +9,7 @@ import pytest
 
 from lake.errors import ModelError
 from lake.settings import PROJECT_ROOT
-from lake.tables import BRONZE, GOLD, SILVER
+from lake.tables import BRONZE, MARTS, SILVER
 from sql.compile import COMPILED, TARGETS, compile_project
 from sql.edge_rows import edge_rows
 from sql.engines.sqlite import sqlite_values
@@ -66,7 +66,7 @@ def test_the_scripts_for_sqlite_run_in_order_and_make_every_table() -> None:
         assert published == keys, table.name
         assert 0 < rejected < judged, table.name
     assert {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE name LIKE 'gold_%'")} == {
-        f"gold_{table.name}" for table in GOLD
+        f"gold_{table.name}" for table in MARTS
     }
     connection.close()
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lake.tables import GOLD
+from lake.tables import MARTS
 
 Evaluate = Callable[..., list[dict[str, Any]]]
 Row = dict[str, Any]
@@ -30,7 +30,7 @@ def event(user: str, on: str, kind: str = "page_view") -> Row:
     return {"event_id": f"{user}{on}{kind}", "user_id": user, "event_date": day(on), "event_type": kind}
 
 
-@pytest.mark.parametrize("name", [t.full_name for t in GOLD])
+@pytest.mark.parametrize("name", [t.full_name for t in MARTS])
 def test_empty_tables_make_an_empty_mart(evaluate: Evaluate, name: str) -> None:
     assert evaluate(name, {}) == []
 

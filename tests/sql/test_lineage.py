@@ -12,11 +12,11 @@ from rich.console import Console
 
 from cli import commands_lineage
 from lake.errors import BadInputError, ModelError
-from lake.tables import BRONZE, BY_NAME, GOLD, SILVER, table
+from lake.tables import BRONZE, BY_NAME, MARTS, SILVER, table
 from sql.lineage import ColumnLineage, LineageNode, lineage, nodes, origins, to_json, to_mermaid
 from sql.model import Model
 
-COLUMNS = [f"{t.full_name}.{c.name}" for t in (*SILVER, *GOLD) for c in t.columns]
+COLUMNS = [f"{t.full_name}.{c.name}" for t in (*SILVER, *MARTS) for c in t.columns]
 BRONZE_COLUMNS = {f"{t.full_name}.{name}" for t in BRONZE for name in (*t.column_names, "*")}
 SECONDS_FOR_ALL = 10
 
@@ -91,7 +91,7 @@ def test_a_column_comes_from_the_bronze_columns_in_its_expressions(
 
 
 def test_a_metric_that_names_one_source_comes_from_it(traced: ColumnLineage) -> None:
-    for mart in GOLD:
+    for mart in MARTS:
         for column in mart.columns:
             if column.source in BY_NAME:
                 tables = {n.column.rpartition(".")[0] for n in nodes(traced.of(f"{mart.full_name}.{column.name}"))}
@@ -210,7 +210,7 @@ def test_the_diagram_shows_table_columns_from_bronze_to_the_one_asked_for(traced
 
 
 def test_the_diagram_of_every_mart_column_ends_in_its_origins(traced: ColumnLineage) -> None:
-    for mart in GOLD:
+    for mart in MARTS:
         for name in mart.column_names:
             root = traced.of(f"{mart.full_name}.{name}")
             text = to_mermaid(root)

@@ -10,7 +10,7 @@ import pytest
 from sqlglot import exp, parse_one
 
 from lake.errors import ModelError
-from lake.tables import GOLD, SILVER, table
+from lake.tables import MARTS, SILVER, table
 from sql.model import Model, fingerprint, load_models, order
 
 PLANS = (Path(__file__).parents[2] / "sql" / "models" / "silver" / "plans.sql").read_text()
@@ -26,7 +26,7 @@ def load(directory: Path, **files: str) -> dict[str, Model]:
 
 
 def test_every_silver_and_gold_table_has_one_model(models: dict[str, Model]) -> None:
-    assert models.keys() == {t.full_name for t in (*SILVER, *GOLD)}
+    assert models.keys() == {t.full_name for t in (*SILVER, *MARTS)}
 
 
 def test_dependencies_are_read_from_the_sql(models: dict[str, Model]) -> None:
@@ -43,7 +43,7 @@ def test_every_model_comes_after_those_it_reads(models: dict[str, Model]) -> Non
 
 
 def test_declared_sources_of_metrics_are_tables_their_model_reads(models: dict[str, Model]) -> None:
-    for mart in GOLD:
+    for mart in MARTS:
         named = {n for c in mart.columns for n in re.findall(r"silver\.\w+", c.source or "")}
         assert named <= models[mart.full_name].depends_on, mart.full_name
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lake.settings import PROJECT_ROOT, EngineName
-from lake.tables import GOLD
+from lake.tables import MARTS
 from sql.engines.engine import Engine
 from sql.model import load_models
 from sql.model_test import ModelTest, load_model_tests, run_model_test
@@ -29,4 +29,4 @@ def test_a_model_yields_what_its_case_expects(
 
 
 def test_every_mart_has_cases() -> None:
-    assert {t.full_name for t in GOLD} <= {case.model.name for case in TESTS}
+    assert {t.full_name for t in MARTS} <= {case.model.name for case in TESTS}

@@ -75,6 +75,10 @@ GOOD: dict[str, dict[str, Any]] = {
     },
     "experiment_exposures": {"exposure_id": "ex9", "experiment_id": "x1", "user_id": "u1", "exposed_at": NOON},
     "experiment_conversions": {"conversion_id": "cv9", "experiment_id": "x1", "user_id": "u1", "converted_at": NOON},
+    "transactions": {
+        "transaction_id": "t9", "account_id": "a1", "merchant_id": "m1", "category": "grocery", "occurred_at": NOON,
+        "amount": Decimal("0.00"), "currency": "EUR", "channel": "online",
+    },
 }  # fmt: skip
 DERIVED: dict[str, dict[str, Any]] = {
     "users": {"first_seen_date": DAY},
@@ -85,6 +89,7 @@ DERIVED: dict[str, dict[str, Any]] = {
     "invoices": {"issued_date": DAY},
     "payments": {"paid_date": DAY, "is_successful": True},
     "refunds": {"refunded_date": DAY},
+    "transactions": {"transaction_date": DAY},
     "support_tickets": {"opened_date": DAY, "first_response_minutes": 1, "resolution_minutes": 1440},
 }
 
@@ -141,6 +146,9 @@ def test_empty_text_is_missing_text(judge: Judge, name: str) -> None:
         ("support_tickets", "priority", "URGENT", "urgent"),
         ("support_tickets", "category", "How_To", "how_to"),
         ("experiment_assignments", "variant", "Treatment", "treatment"),
+        ("transactions", "category", " Grocery", "grocery"),
+        ("transactions", "currency", "eur ", "EUR"),
+        ("transactions", "channel", "In_Store", "in_store"),
     ],
 )
 def test_codes_are_conformed_before_they_are_judged(
@@ -190,6 +198,10 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("support_tickets", {"resolved_at": at("2025-02-01")}, "resolved_at_before_opened_at"),
     ("sessions", {"ended_at": at("2025-03-01T11:59:59.999999")}, "ended_at_before_started_at"),
     ("subscriptions", {"ended_at": at("2025-02-28")}, "ended_at_before_started_at"),
+    ("transactions", {"amount": Decimal("-0.01")}, "amount_out_of_range"),
+    ("transactions", {"amount": Decimal("10000000000.00")}, "amount_out_of_range"),
+    ("transactions", {"channel": "nonsense"}, "channel_unknown"),
+    *[("transactions", {"currency": c}, "currency_unknown") for c in ("EU", "EURO", "E1R", "ÄÖÜ", "123")],
 ]  # fmt: skip
 
 

@@ -115,8 +115,9 @@ def test_a_removed_column_or_check_is_seen_save_rules_only_the_contract_knows(ta
 
 
 def _only_the_contract_knows(check: dict[str, Any]) -> bool:
-    """Whether a check is a rule in SQL or a lower bound, which no declaration asks for."""
-    return check.keys() == {"failed_rows"} or check.get("invalid", {}).keys() in ({"valid_min"}, {"valid_min_length"})
+    """Whether a check is a rule in SQL, a lower bound or a format, which no declaration asks for."""
+    lone = ({"valid_min"}, {"valid_min_length"}, {"valid_format"})
+    return check.keys() == {"failed_rows"} or check.get("invalid", {}).keys() in lone
 
 
 @pytest.mark.parametrize(

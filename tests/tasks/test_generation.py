@@ -16,7 +16,7 @@ import pytest
 from lake.candidate import Run
 from lake.errors import BadInputError, LakeBusyError, StorageError
 from lake.settings import PROJECT_ROOT, EngineSettings, GenerateSettings, LandSettings
-from lake.tables.bronze import BRONZE
+from lake.tables.bronze import COMPANY
 from sql.engines.duckdb import DuckDBEngine
 from tasks.generation import FORMATS, company, generate, source_files
 from tasks.landing import land, pending_files
@@ -132,7 +132,7 @@ def test_progress_rises_to_all_people(tmp_path: Path) -> None:
 
 
 def test_the_truth_counts_what_the_files_hold(inbox: Path) -> None:
-    for table in BRONZE:
+    for table in COMPANY:
         counts, found = truth(inbox)["tables"][table.name], rows(inbox, table.name)
         late = inbox / table.name / "generated-late-00000.parquet"
         assert counts["rows_total"] == found.height, table.name
@@ -175,7 +175,7 @@ def landed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, pl.D
 def _landed(inbox: Path, staging: Path, run: Run) -> dict[str, pl.DataFrame]:
     bronze = {}
     with DuckDBEngine(EngineSettings(), staging / "spill") as engine:
-        for table in BRONZE:
+        for table in COMPANY:
             files = pending_files(inbox, table, lambda _: False, limit=100)
             candidate = land(engine, table, files, staging, run, LandSettings())
             assert candidate.balance.quarantined == 0, table.name

@@ -4,6 +4,7 @@
 !source sources.sql
 !source silver/marketing_channels.sql
 !source silver/plans.sql
+!source silver/transactions.sql
 !source silver/marketing_spend.sql
 !source silver/users.sql
 !source silver/experiment_assignments.sql

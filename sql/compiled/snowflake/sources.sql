@@ -174,3 +174,18 @@ CREATE TABLE IF NOT EXISTS bronze.experiment_conversions (
   _batch_id VARCHAR,
   _line NUMBER(19, 0)
 );
+
+CREATE TABLE IF NOT EXISTS bronze.transactions (
+  transaction_id VARCHAR,
+  account_id VARCHAR,
+  merchant_id VARCHAR,
+  category VARCHAR,
+  occurred_at TIMESTAMP_TZ(6),
+  amount NUMBER(18,2),
+  currency VARCHAR,
+  channel VARCHAR,
+  _ingested_at TIMESTAMP_TZ(6),
+  _source VARCHAR,
+  _batch_id VARCHAR,
+  _line NUMBER(19, 0)
+);

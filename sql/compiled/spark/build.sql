@@ -4,6 +4,7 @@
 SOURCE sources.sql;
 SOURCE silver/marketing_channels.sql;
 SOURCE silver/plans.sql;
+SOURCE silver/transactions.sql;
 SOURCE silver/marketing_spend.sql;
 SOURCE silver/users.sql;
 SOURCE silver/experiment_assignments.sql;

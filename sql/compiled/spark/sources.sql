@@ -174,3 +174,18 @@ CREATE TABLE IF NOT EXISTS `bronze`.`experiment_conversions` (
   `_batch_id` STRING,
   `_line` BIGINT
 ) USING DELTA;
+
+CREATE TABLE IF NOT EXISTS `bronze`.`transactions` (
+  `transaction_id` STRING,
+  `account_id` STRING,
+  `merchant_id` STRING,
+  `category` STRING,
+  `occurred_at` TIMESTAMP,
+  `amount` DECIMAL(18,2),
+  `currency` STRING,
+  `channel` STRING,
+  `_ingested_at` TIMESTAMP,
+  `_source` STRING,
+  `_batch_id` STRING,
+  `_line` BIGINT
+) USING DELTA;

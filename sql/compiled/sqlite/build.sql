@@ -4,6 +4,7 @@
 .read sources.sql
 .read silver/marketing_channels.sql
 .read silver/plans.sql
+.read silver/transactions.sql
 .read silver/marketing_spend.sql
 .read silver/users.sql
 .read silver/experiment_assignments.sql

@@ -173,3 +173,18 @@ CREATE TABLE IF NOT EXISTS "bronze_experiment_conversions" (
   "_batch_id" TEXT,
   "_line" INTEGER
 ) STRICT;
+
+CREATE TABLE IF NOT EXISTS "bronze_transactions" (
+  "transaction_id" TEXT,
+  "account_id" TEXT,
+  "merchant_id" TEXT,
+  "category" TEXT,
+  "occurred_at" TEXT,
+  "amount" TEXT,
+  "currency" TEXT,
+  "channel" TEXT,
+  "_ingested_at" TEXT,
+  "_source" TEXT,
+  "_batch_id" TEXT,
+  "_line" INTEGER
+) STRICT;

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lake.errors import StorageError
@@ -19,8 +19,8 @@ from tasks.workspace import Workspace
 FORMULA_STARTS = "=+-@\t\r"
 
 
-def export_marts(workspace: Workspace) -> tuple[Path, ...]:
-    """Write the last gated version of every mart to the export directory, rows in key order.
+def export_marts(workspace: Workspace, marts: Sequence[Table] = GOLD) -> tuple[Path, ...]:
+    """Write the last gated versions of gold tables to the export directory, rows in key order.
 
     Returns:
         The files written; a mart that was never published has none.
@@ -31,7 +31,7 @@ def export_marts(workspace: Workspace) -> tuple[Path, ...]:
     directory = workspace.settings.export.directory
     written = []
     with workspace.engine() as engine:
-        for table in GOLD:
+        for table in marts:
             gated = last_gated(workspace.lake, table)
             if gated is None:
                 continue
@@ -72,4 +72,5 @@ def whole_file(target: Path) -> Iterator[Path]:
     except OSError as error:
         raise StorageError(f"cannot write: {error.strerror}", where=str(target), mend="mend the directory") from error
     finally:
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):
+            unfinished.unlink()

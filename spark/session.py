@@ -1,17 +1,20 @@
-"""Spark sessions: Apache Spark with delta-spark in this process, or the embedded engine Sail, which needs no Java."""
+"""Spark sessions: Apache Spark with delta-spark, Spark Connect, or the embedded engine Sail, which needs no Java."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import logging
 import os
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from lake.errors import MissingToolError
+from lake.errors import BadInputError, MissingToolError
+from spark.connect_server import ConnectServer
 from spark.java import require_java
 
 if TYPE_CHECKING:
@@ -19,9 +22,14 @@ if TYPE_CHECKING:
 
 INSTALL_ENGINES = "./lakehouse run --engine NAME   (the launcher installs what NAME needs)"
 _IVY = Path.home() / ".ivy2.5.2"
+_CONNECT_PORT = 15_002
+_LISTENER_TIMEOUT_S = 10
 # What pyspark sets when a session is remote.
 _CONNECT_VARIABLES = ("SPARK_CONNECT_MODE_ENABLED", "SPARK_REMOTE", "SPARK_LOCAL_REMOTE")
 _JAR_GROUPS = ("io.delta", "io.unitycatalog")
+
+# Nobody but this machine talks to a driver that runs its own tasks or a cluster's of this machine.
+_LOOPBACK = {"spark.driver.bindAddress": "127.0.0.1", "spark.driver.host": "127.0.0.1"}
 
 # What differs from Spark's own defaults, and why.
 _SETTINGS = {
@@ -33,8 +41,14 @@ _SETTINGS = {
     "spark.databricks.delta.snapshotPartitions": "2",
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
-    "spark.driver.bindAddress": "127.0.0.1",
-    "spark.driver.host": "127.0.0.1",
+    # Tables begin small: a split of the default size would leave all but one thread idle.
+    "spark.sql.files.maxPartitionBytes": "32m",
+    # Shuffled rows stay in the page cache of one machine; packing them takes longer than reading them.
+    "spark.shuffle.compress": "false",
+    # Whole sums matter, not pauses.
+    "spark.driver.defaultJavaOptions": "-XX:+UseParallelGC",
+    # Readers of Parquet outside of Spark know no other.
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     # A Hive metastore would leave its database in the working directory.
     "spark.sql.catalogImplementation": "in-memory",
 }
@@ -42,35 +56,25 @@ _SETTINGS = {
 
 @contextmanager
 def spark_session(
-    scratch: Path, *, threads: int = 2, memory_mb: int = 2048, master: str | None = None
+    scratch: Path, *, threads: int = 2, memory_mb: int = 2048, master: str | None = None, partitions: int | None = None
 ) -> Iterator[SparkSession]:
     """Apache Spark with delta-spark; its output goes to ``scratch/spark.log``.
 
     Args:
         scratch: Directory for the log, spilled data and managed tables; created when needed.
-        threads: Local threads, and partitions of a shuffle.
+        threads: Local threads.
         memory_mb: Memory of the Java process.
         master: A cluster's address; this machine when absent.
+        partitions: Of a shuffle; as many as threads when absent.
 
     Raises:
         MissingToolError: No Java, or pyspark or delta-spark is not installed.
     """
-    require_packages("pyspark", "delta-spark")
-    require_java()
+    _prepare_java(scratch)
     from pyspark.sql import SparkSession
 
-    scratch.mkdir(parents=True, exist_ok=True)
-    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.appName("lakehouse").master(master or f"local[{threads}]")
-    own = {
-        "spark.driver.memory": f"{memory_mb}m",
-        "spark.sql.shuffle.partitions": str(threads),
-        "spark.default.parallelism": str(threads),
-        "spark.sql.warehouse.dir": str(scratch / "warehouse"),
-        "spark.local.dir": str(scratch / "spill"),
-        **delta_jars(),
-    }
-    for key, value in (_SETTINGS | own).items():
+    for key, value in _settings(scratch, threads, memory_mb, master, partitions).items():
         builder = builder.config(key, value)
     with _output_to(scratch / "spark.log"), _no_connect_variables():
         session = builder.getOrCreate()
@@ -79,6 +83,60 @@ def spark_session(
         yield session
     finally:
         session.stop()
+
+
+@contextmanager
+def connect_session(
+    scratch: Path, *, threads: int = 2, memory_mb: int = 2048, remote: str | None = None, partitions: int | None = None
+) -> Iterator[SparkSession]:
+    """Spark Connect: a session of the server at `remote`, or of one of our own that ends with the block.
+
+    Args:
+        scratch: As for `spark_session`; for a server of our own.
+        threads: Likewise.
+        memory_mb: Likewise.
+        remote: Address such as ``sc://host:15002``.
+        partitions: Likewise.
+
+    Raises:
+        MissingToolError: No Java for a server of our own, or pyspark or delta-spark is not installed.
+        BadInputError: Nobody answers at `remote`.
+    """
+    if remote is not None:
+        require_packages("pyspark")
+        _require_listener(remote)
+        with _remote_session(remote) as session:
+            yield session
+        return
+    _prepare_java(scratch)
+    with (
+        ConnectServer(scratch, _settings(scratch, threads, memory_mb, None, partitions), threads) as server,
+        _remote_session(server.address) as session,
+    ):
+        yield session
+
+
+def _prepare_java(scratch: Path) -> None:
+    require_packages("pyspark", "delta-spark")
+    require_java()
+    scratch.mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+
+
+def _settings(
+    scratch: Path, threads: int, memory_mb: int, master: str | None, partitions: int | None
+) -> dict[str, str]:
+    on_this_machine = master is None or "//127.0.0.1:" in master or "//localhost:" in master
+    return {
+        **_SETTINGS,
+        **(_LOOPBACK if on_this_machine else {}),
+        "spark.driver.memory": f"{memory_mb}m",
+        "spark.sql.shuffle.partitions": str(partitions or threads),
+        "spark.default.parallelism": str(threads),
+        "spark.sql.warehouse.dir": str(scratch / "warehouse"),
+        "spark.local.dir": str(scratch / "spill"),
+        **delta_jars(),
+    }
 
 
 @contextmanager
@@ -92,20 +150,41 @@ def sail_session() -> Iterator[SparkSession]:
     # Sail reports its coming and going at INFO.
     os.environ.setdefault("RUST_LOG", "error")
     from pysail.spark import SparkConnectServer
+
+    server = SparkConnectServer(ip="127.0.0.1", port=0)
+    server.start(background=True)
+    _, port = server.listening_address
+    try:
+        with _remote_session(f"sc://127.0.0.1:{port}") as session:
+            yield session
+    finally:
+        server.stop()
+
+
+def _require_listener(remote: str) -> None:
+    """Connect's client asks a server that is not there again and again for ten minutes."""
+    place = urlsplit(remote)
+    try:
+        with socket.create_connection((place.hostname, place.port or _CONNECT_PORT), timeout=_LISTENER_TIMEOUT_S):
+            pass
+    except (OSError, ValueError) as error:
+        raise BadInputError(
+            f"no Spark Connect server answers ({error})", where=remote, mend="start it, or name another: sc://HOST:PORT"
+        ) from None
+
+
+@contextmanager
+def _remote_session(address: str) -> Iterator[SparkSession]:
     from pyspark.sql import SparkSession
 
     # Connect's client tells of each retry.
     logging.getLogger("pyspark.sql.connect.logging").setLevel(logging.ERROR)
-    server = SparkConnectServer(ip="127.0.0.1", port=0)
-    server.start(background=True)
-    _, port = server.listening_address
-    session = SparkSession.builder.remote(f"sc://127.0.0.1:{port}").create()
+    session = SparkSession.builder.remote(address).create()
     try:
         session.conf.set("spark.sql.session.timeZone", "UTC")
         yield session
     finally:
         session.stop()
-        server.stop()
         for name in _CONNECT_VARIABLES:
             os.environ.pop(name, None)
 

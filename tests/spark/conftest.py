@@ -1,0 +1,70 @@
+"""Engines that detection runs on, each started once, and the job as a function of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from lake.rules import AnomalyRules
+from spark.session import sail_session, spark_session
+from tests.spark.oracle import Transaction
+from tests.spark.worlds import as_table
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+ENGINES = ("sail", pytest.param("spark", marks=pytest.mark.spark))
+Row = dict[str, Any]
+Detect = Callable[..., dict[str, Row]]
+
+
+class Sessions(dict[str, "SparkSession"]):
+    """Sessions by engine, each opened when it is first asked for."""
+
+    def __init__(self, opened: ExitStack, scratch: Path) -> None:
+        super().__init__()
+        self._opened, self._scratch = opened, scratch
+
+    def __missing__(self, engine: str) -> SparkSession:
+        opening = sail_session() if engine == "sail" else spark_session(self._scratch / engine)
+        self[engine] = self._opened.enter_context(opening)
+        return self[engine]
+
+
+@pytest.fixture(scope="session")
+def sessions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sessions]:
+    with ExitStack() as opened:
+        yield Sessions(opened, tmp_path_factory.mktemp("sessions"))
+
+
+@pytest.fixture(scope="session", params=ENGINES)
+def session(request: pytest.FixtureRequest, sessions: Sessions) -> SparkSession:
+    """Each engine in turn."""
+    return sessions[request.param]
+
+
+@pytest.fixture(scope="session")
+def detected(session: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Detect:
+    """What detection says of rows, by transaction: ``detected(rows, rules, partitions=None)``."""
+    from spark.detection import detect
+
+    directory, numbers = tmp_path_factory.mktemp("transactions"), count()
+
+    def detected(rows: Sequence[Transaction], rules: AnomalyRules, partitions: int | None = None) -> dict[str, Row]:
+        file = directory / f"{next(numbers)}.parquet"
+        pq.write_table(as_table(rows), file)
+        frame = session.read.parquet(str(file))
+        if partitions is not None:
+            frame = frame.repartition(partitions)
+        found = detect(frame, rules).toArrow().to_pylist()
+        by_key = {row["transaction_id"]: row for row in found}
+        assert len(by_key) == len(found), "a transaction came out twice"
+        return by_key
+
+    return detected

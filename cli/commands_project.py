@@ -85,18 +85,18 @@ def test(*arguments: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> No
 
 
 def bench(name: str, *, rows: int | None = None, json: Path | None = None) -> None:
-    """Measure against peers in the same run; prints a table, writes JSON on request.
+    """Measure against peers in the same run; prints a table, on request writes JSON and, where there is one, a chart.
 
     Example: `./lakehouse bench medallion --rows 500000`
 
     Parameters
     ----------
     name
-        medallion or sql.
+        detect, handbook, medallion or sql.
     rows
-        Events to measure at [default: the benchmark's own sizes].
+        Rows to measure at: events, or transactions [default: the benchmark's own sizes].
     json
-        File to write the figures to.
+        File to write the figures to; a chart goes beside it as PNG.
     """
     from bench import BENCHMARKS
 
@@ -106,7 +106,10 @@ def bench(name: str, *, rows: int | None = None, json: Path | None = None) -> No
     print_table(f"bench {name}", figures["table"], right=tuple(figures["table"][0])[1:])
     for line in figures["notes"]:
         answers.print(line, highlight=False)
+    chart = figures.pop("chart", None)
     if json:
+        if chart is not None:
+            chart(json.with_suffix(".png"))
         json.write_text(json_module.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 

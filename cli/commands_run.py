@@ -12,7 +12,7 @@ from cli.output import StepTimes, answers, console, human_bytes, print_json, pri
 from lake.errors import BadInputError
 from lake.settings import EngineName, Settings, load_settings
 from lake.table import Layer
-from lake.tables import BRONZE, GOLD, SILVER
+from lake.tables import BRONZE, COMPANY_BRONZE, COMPANY_SILVER, MARTS
 from tasks.prefect_server import PrefectServer
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tasks.layers import LayerResult
 
 # Each table is built and checked, each of three layers published; then sources, exports and report.
-_MOST_STEPS = 2 * (len(BRONZE) + len(SILVER) + len(GOLD)) + 3 + 3
+_MOST_STEPS = 2 * (len(COMPANY_BRONZE) + len(COMPANY_SILVER) + len(MARTS)) + 3 + 3
 
 
 def run(
@@ -54,9 +54,9 @@ def run(
         summary = medallion(config=config, at=at, engine=engine)
     took = time.monotonic() - began
     if json:
-        print_json(_as_json(summary, took) | {"steps": times.steps})
+        print_json(summary_as_json(summary, took) | {"steps": times.steps})
         return
-    _print_summary(summary, settings)
+    print_summary(summary, settings)
     answers.print(f"[green]done[/] in {took:.1f} s (starting Prefect {ready - began:.1f} s)", highlight=False)
 
 
@@ -117,11 +117,11 @@ def land(*, config: Path | None = None, json: bool = False) -> None:
     settings = load_settings(config)
     with progress(2 * len(BRONZE) + 1, "landing"), writing(settings, new_run()) as workspace:
         result = land_layer(workspace)
-    _print_layers((result,), json)
+    print_layers((result,), json)
 
 
 def build(*, config: Path | None = None, engine: EngineName | None = None, json: bool = False) -> None:
-    """Build silver and gold from what has landed, without Prefect.
+    """Build the company's silver and gold from what has landed, without Prefect.
 
     Example: `./lakehouse build`, or on Spark's SQL without Java: `./lakehouse build --engine sail`
 
@@ -140,12 +140,12 @@ def build(*, config: Path | None = None, engine: EngineName | None = None, json:
 
     settings = load_settings(config).with_engine(engine)
     with (
-        progress(2 * len(SILVER + GOLD) + 2, "building"),
+        progress(2 * len(COMPANY_SILVER + MARTS) + 2, "building"),
         writing(settings, new_run()) as workspace,
         guest_engine(workspace) as guest,
     ):
-        results = tuple(build_layer(workspace, layer, guest) for layer in (Layer.SILVER, Layer.GOLD))
-    _print_layers(results, json)
+        results = tuple(build_layer(workspace, tables, guest) for tables in (COMPANY_SILVER, MARTS))
+    print_layers(results, json)
 
 
 def export(*, config: Path | None = None, json: bool = False) -> None:
@@ -174,7 +174,8 @@ def export(*, config: Path | None = None, json: bool = False) -> None:
         print_table("Exported", [{"file": f, "size": human_bytes(f.stat().st_size)} for f in files], right=("size",))
 
 
-def _as_json(summary: RunSummary, seconds: float) -> dict[str, object]:
+def summary_as_json(summary: RunSummary, seconds: float) -> dict[str, object]:
+    """What a flow did, for programs."""
     return {
         "run_id": summary.run_id,
         "seconds": round(seconds, 2),
@@ -185,8 +186,9 @@ def _as_json(summary: RunSummary, seconds: float) -> dict[str, object]:
     }
 
 
-def _print_summary(summary: RunSummary, settings: Settings) -> None:
-    _print_layers(summary.layers, json=False)
+def print_summary(summary: RunSummary, settings: Settings) -> None:
+    """What a flow did, for people."""
+    print_layers(summary.layers, json=False)
     rows = [
         {"mart": t.table, "rows": f"{t.rows:,}", "version": t.version, "gate": t.outcome}
         for t in summary.tables
@@ -198,7 +200,8 @@ def _print_summary(summary: RunSummary, settings: Settings) -> None:
     console.print(f"lake: {settings.lake.root}   exports and quality report: {settings.export.directory}")
 
 
-def _print_layers(layers: tuple[LayerResult, ...], json: bool) -> None:
+def print_layers(layers: tuple[LayerResult, ...], json: bool) -> None:
+    """Where the rows of each table went, as a table or as JSON."""
     rows = [row for layer in layers for row in _balances(layer)]
     if json:
         print_json(rows)

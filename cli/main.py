@@ -25,7 +25,14 @@ for _name, _value in QUIET.items():
 from cyclopts import App, Group, Parameter  # noqa: E402
 from rich.text import Text  # noqa: E402
 
-from cli import commands_lake, commands_project, commands_quarantine, commands_run, commands_sql  # noqa: E402
+from cli import (  # noqa: E402
+    commands_lake,
+    commands_project,
+    commands_quarantine,
+    commands_run,
+    commands_sql,
+    commands_transactions,
+)
 from cli.output import console, log_to_console  # noqa: E402
 from lake.errors import LakehouseError  # noqa: E402
 
@@ -52,6 +59,7 @@ _PROJECT = Group("Project", sort_key=5)
 
 for _group, _commands in (
     (_RUN, (commands_run.run, commands_run.generate, commands_run.land, commands_run.build, commands_run.export)),
+    (_RUN, (commands_transactions.app,)),
     (_LOOK, (commands_lake.tables, commands_lake.show, commands_lake.history, commands_lake.check)),
     (_MEND, (commands_quarantine.app, commands_lake.restore, commands_lake.maintain)),
     (_SQL, (commands_sql.app,)),

@@ -14,11 +14,12 @@ from prefect import flow
 
 from lake.settings import EngineName, load_settings
 from lake.table import Layer
+from lake.tables import COMPANY, COMPANY_BRONZE, COMPANY_SILVER, MARTS
 from tasks.artifacts import RunSummary, show_in_prefect
 from tasks.export import export_marts
 from tasks.guest_engine import guest_engine
 from tasks.layers import build_layer, land_layer
-from tasks.prefect_steps import prefect_steps
+from tasks.prefect_steps import PrefectSteps
 from tasks.report import reported
 from tasks.sources import generate_sources
 from tasks.workspace import new_run, writing
@@ -37,14 +38,15 @@ def medallion(config: Path | None = None, at: datetime | None = None, engine: En
         LakehouseError: See its subclasses; the last good versions stay readable.
     """
     settings = load_settings(config).with_engine(engine)
+    steps = PrefectSteps(settings.flow)
     with (
-        writing(settings, new_run(at), prefect_steps(settings.flow)) as workspace,
+        writing(settings, new_run(at), steps) as workspace,
         reported(workspace),
         guest_engine(workspace) as guest,
     ):
         workspace.step("generate sources", "sources", partial(generate_sources, workspace))
-        bronze = land_layer(workspace)
-        silver = build_layer(workspace, Layer.SILVER, guest)
-        gold = build_layer(workspace, Layer.GOLD, guest)
-        exports = workspace.step("export marts", Layer.GOLD, partial(export_marts, workspace))
-        return show_in_prefect(RunSummary.of(workspace, (bronze, silver, gold), exports))
+        bronze = land_layer(workspace, COMPANY_BRONZE)
+        silver = build_layer(workspace, COMPANY_SILVER, guest)
+        gold = build_layer(workspace, MARTS, guest)
+        exports = workspace.step("export marts", Layer.GOLD, partial(export_marts, workspace, MARTS))
+        return show_in_prefect(RunSummary.of(workspace, (bronze, silver, gold), exports, COMPANY), steps.timings)

@@ -10,7 +10,7 @@ from typing import Self
 from prefect.artifacts import create_link_artifact, create_table_artifact
 
 from lake.table import Table
-from lake.tables import BRONZE, GOLD, SILVER
+from tasks.evaluation import Evaluation
 from tasks.headlines import Headline, headlines
 from tasks.inspect import TableSummary, table_summaries
 from tasks.layers import LayerResult
@@ -19,12 +19,12 @@ from tasks.workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """What one run of the medallion did.
+    """What one run of a flow did.
 
     Args:
         run_id: The run.
         layers: What each layer did, bronze first.
-        tables: Every medallion table as readers now see it.
+        tables: Every table the flow builds, as readers now see it.
         exports: Files written.
         headlines: What the marts say.
     """
@@ -36,15 +36,44 @@ class RunSummary:
     headlines: tuple[Headline, ...]
 
     @classmethod
-    def of(cls, workspace: Workspace, layers: Sequence[LayerResult], exports: Sequence[Path]) -> Self:
-        medallion: tuple[Table, ...] = (*BRONZE, *SILVER, *GOLD)
-        names = {table.full_name for table in medallion}
-        tables = tuple(t for t in table_summaries(workspace.lake) if t.table in names)
-        return cls(workspace.run.run_id, tuple(layers), tables, tuple(exports), headlines(workspace))
+    def of(
+        cls, workspace: Workspace, layers: Sequence[LayerResult], exports: Sequence[Path], tables: Sequence[Table]
+    ) -> Self:
+        """What a run did, and the readable versions of the tables its flow builds."""
+        names = {table.full_name for table in tables}
+        summaries = tuple(t for t in table_summaries(workspace.lake) if t.table in names)
+        said = headlines(workspace, tables)
+        return cls(workspace.run.run_id, tuple(layers), summaries, tuple(exports), said)
 
 
-def show_in_prefect(summary: RunSummary) -> RunSummary:
-    """Attach headlines, row counts, check outcomes and export links to the current flow run."""
+def show_evaluation(evaluation: Evaluation | None) -> None:
+    """Attach what the rules found of what was injected; nothing when nothing was."""
+    if evaluation is None:
+        return
+    create_table_artifact(
+        key="anomaly-evaluation",
+        description="Rules against the truth about generated transactions; 95 % intervals are in the exported figures",
+        table=[
+            {
+                "rule": line.rule,
+                "flagged": line.flagged,
+                "injected": line.injected,
+                "found": line.true_positives,
+                "precision": line.precision.value,
+                "recall": line.recall.value,
+                "alerts_per_day": line.alerts_per_day.value,
+                "value_weighted_recall": line.value_weighted_recall.value,
+            }
+            for line in evaluation.rules
+        ],
+    )
+
+
+def show_in_prefect(summary: RunSummary, timings: Sequence[dict[str, object]]) -> RunSummary:
+    """Attach headlines, row counts, check outcomes, step times and export links to the current flow run."""
+    create_table_artifact(
+        key="step-times", description="Seconds each step took, Prefect's part included", table=[*timings]
+    )
     create_table_artifact(
         key="headlines",
         description="What the marts say",

@@ -23,14 +23,14 @@ def generate_sources(workspace: Workspace) -> GenerationReport | None:
     return generate(settings.generate, settings.land.inbox) if settings.generate.enabled else None
 
 
-def log_tenths() -> Progress:
+def log_tenths(of_what: str = "people") -> Progress:
     """Progress as ten log lines, each a step for a bar."""
     told = 0
 
-    def tell(done: int, people: int) -> None:
+    def tell(done: int, total: int) -> None:
         nonlocal told
-        while told < TENTHS * done // people:
+        while told < TENTHS * done // total:
             told += 1
-            logger.info("generated %d0%% of %s people", told, f"{people:,}", extra={"step": "generate"})
+            logger.info("generated %d0%% of %s %s", told, f"{total:,}", of_what, extra={"step": "generate"})
 
     return tell

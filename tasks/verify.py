@@ -21,7 +21,7 @@ import sqlglot
 from lake.errors import LakehouseError, ModelError
 from lake.gated import last_gated
 from lake.lake import Lake
-from lake.settings import EngineName, GenerateSettings, Settings
+from lake.settings import EngineName, GenerateSettings, Settings, TransactionSettings
 from lake.table import Layer
 from lake.tables import BRONZE, SILVER
 from lake.tables import table as declared
@@ -30,6 +30,7 @@ from sql.edge_rows import edge_rows
 from sql.engines.engine import Engine, open_engine
 from sql.model import MODELS, Model, load_models, order
 from sql.model_check import DIALECT
+from tasks.feed import feed_layer
 from tasks.guest_engine import model_schema
 from tasks.layers import build_layer, land_layer
 from tasks.sources import generate_sources
@@ -37,6 +38,7 @@ from tasks.workspace import new_run, writing
 
 # Two experiments, a few hundred members and every kind of dirt fit into it.
 GENERATED = GenerateSettings(scale=0.05, days=400, dirt_share=0.05)
+FED = TransactionSettings(count=2_000)
 # Part of every row, so that the same rows come out on any day.
 GENERATED_AT = datetime(2026, 1, 1, tzinfo=UTC)
 RECEIVED_KEY = ("_batch_id", "_line")
@@ -94,19 +96,21 @@ def edge_input(directory: Path) -> Files:
 
 
 def generated_input(directory: Path, settings: Settings) -> Files:
-    """Bronze and silver of a small generated company, landed and built by DuckDB in a lake of its own."""
+    """Bronze and silver of a small generated company and its feed, landed and built by DuckDB in a lake of its own."""
     places = {"lake": directory / "lake", "land": directory / "inbox"}
     own = settings.with_engine("duckdb").model_copy(
         update={
             "lake": settings.lake.model_copy(update={"root": places["lake"]}),
             "land": settings.land.model_copy(update={"inbox": places["land"]}),
             "generate": GENERATED,
+            "transactions": FED,
         }
     )
     with writing(own, new_run(GENERATED_AT)) as workspace:
         generate_sources(workspace)
+        feed_layer(workspace)
         land_layer(workspace)
-        build_layer(workspace, Layer.SILVER)
+        build_layer(workspace, SILVER)
     return lake_input(Lake(places["lake"]))
 
 

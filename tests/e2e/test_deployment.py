@@ -18,6 +18,7 @@ from tests.e2e.conftest import PROJECT, free_port
 pytestmark = pytest.mark.e2e
 STARTUP_S = 90
 RUN_S = 150
+TRANSACTIONS = ("-p", "engine=sail", "-p", "count=2000")
 PREFECT = str(Path(sys.executable).with_name("prefect"))
 
 
@@ -45,7 +46,7 @@ def prefect(environment: dict[str, str], *arguments: str) -> str:
 
 
 @pytest.mark.timeout(420)
-def test_the_deployment_runs_to_completed_on_a_server_and_worker(tmp_path: Path) -> None:
+def test_the_deployments_run_to_completed_on_a_server_and_worker(tmp_path: Path) -> None:
     api = f"http://127.0.0.1:{free_port()}/api"
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "LAKEHOUSE_"))} | {
         "PREFECT_HOME": str(tmp_path / "prefect"),
@@ -67,10 +68,15 @@ def test_the_deployment_runs_to_completed_on_a_server_and_worker(tmp_path: Path)
         prefect(environment, "deploy", "--all")
         with started(worker, environment, tmp_path / "worker.log"):
             prefect(environment, "deployment", "run", "medallion/medallion")
-            state = _last_state(api)
+            medallion = _last_state(api, runs=1)
+            prefect(environment, "deployment", "run", "transactions/transactions", *TRANSACTIONS)
+            transactions = _last_state(api, runs=2)
+            kinds = {a["key"] for a in httpx.post(f"{api}/artifacts/filter", json={"limit": 200}).json()}
     log = (tmp_path / "worker.log").read_text()
-    assert state == "COMPLETED", log[-4000:]
+    assert (medallion, transactions) == ("COMPLETED", "COMPLETED"), log[-4000:]
     assert (tmp_path / "exports" / "daily_kpis.csv").exists()
+    assert (tmp_path / "exports" / "transaction_anomalies.csv").exists()
+    assert {"row-counts", "row-balance", "check-results", "anomaly-evaluation", "step-times"} <= kinds
 
 
 def _wait_until_healthy(api: str) -> None:
@@ -85,11 +91,11 @@ def _wait_until_healthy(api: str) -> None:
     raise AssertionError("the Prefect server did not start")
 
 
-def _last_state(api: str) -> str:
+def _last_state(api: str, runs: int) -> str:
     deadline = time.monotonic() + RUN_S
     state = "none"
     while time.monotonic() < deadline and state not in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED"):
-        runs = httpx.post(f"{api}/flow_runs/filter", json={"sort": "START_TIME_DESC", "limit": 1}).json()
-        state = runs[0]["state_type"] if runs else "none"
+        found = httpx.post(f"{api}/flow_runs/filter", json={"sort": "EXPECTED_START_TIME_DESC", "limit": 10}).json()
+        state = found[0]["state_type"] if len(found) == runs else "none"
         time.sleep(0.5)
     return state

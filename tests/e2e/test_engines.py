@@ -18,7 +18,7 @@ import pytest
 from deltalake import DeltaTable
 
 from lake.settings import PROJECT_ROOT
-from lake.tables import GOLD
+from lake.tables import MARTS
 from sql.compare import difference
 from sql.model import load_models
 from tasks.certify import ENGINES_OF, certificate_path, script_hash
@@ -78,7 +78,7 @@ def test_the_same_gold_comes_from_every_engine(
     cli = copied(built, tmp_path)
     cli.settings |= emulator
     cli("build", "--engine", engine)
-    for mart in GOLD:
+    for mart in MARTS:
         path = cli.folder / "data/lake/gold" / mart.name
         before, after = (pq.ParquetDataset(DeltaTable(path, version=version).file_uris()).read() for version in (0, 1))
         assert difference(before, after, mart.key) is None, mart.name

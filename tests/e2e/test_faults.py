@@ -16,7 +16,7 @@ import pytest
 
 from lake.gated import last_gated
 from lake.lake import Lake
-from lake.tables import BRONZE, GOLD, SILVER
+from lake.tables import COMPANY
 from tests.e2e.conftest import SMALL, Cli
 
 pytestmark = pytest.mark.e2e
@@ -27,7 +27,7 @@ def contents(cli: Cli) -> dict[str, list[tuple[object, ...]]]:
     """Rows readers see, in no order, without the columns that name time and place."""
     lake = Lake(cli.folder / "data/lake")
     found = {}
-    for table in (*BRONZE, *SILVER, *GOLD):
+    for table in COMPANY:
         gated = last_gated(lake, table)
         if gated is not None and gated.files:
             rows = pl.concat([pl.read_parquet(f) for f in gated.files]).drop("_ingested_at", strict=False)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyspark
 import pytest
 
-from lake.tables import GOLD
+from lake.tables import MARTS
 from spark.session import delta_jars
 from tests.e2e.conftest import PROJECT, Cli
 
@@ -33,4 +33,4 @@ def test_spark_submit_builds_the_marts_and_finds_them_equal(built: Cli, tmp_path
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr[-3000:]
     lines = [line for line in done.stdout.splitlines() if line.endswith(" 0 differ")]
-    assert {line.partition(":")[0] for line in lines} == {table.name for table in GOLD}
+    assert {line.partition(":")[0] for line in lines} == {table.name for table in MARTS}

@@ -15,12 +15,12 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable
 
-from lake.tables import BRONZE, GOLD, SILVER
+from lake.tables import COMPANY, COMPANY_SILVER, MARTS
 from spark.session import spark_session
 from tests.e2e.conftest import PROJECT, Cli
 
 pytestmark = pytest.mark.e2e
-MEDALLION = [t.full_name for t in (*BRONZE, *SILVER, *GOLD)]
+MEDALLION = [t.full_name for t in COMPANY]
 
 
 def report(cli: Cli) -> dict[str, object]:
@@ -32,7 +32,7 @@ def test_every_table_is_published_through_its_gate(built: Cli) -> None:
     tables = {t["table"]: t for t in built.json("tables")}
     assert set(MEDALLION) <= set(tables)
     assert {tables[name]["outcome"] for name in MEDALLION} <= {"PASSED", "WARN"}
-    assert all(tables[t.full_name]["rows"] > 0 for t in (*SILVER, *GOLD))
+    assert all(tables[t.full_name]["rows"] > 0 for t in (*COMPANY_SILVER, *MARTS))
 
 
 def test_rows_balance_and_match_the_ground_truth_of_the_generator(built: Cli) -> None:
@@ -71,7 +71,7 @@ def test_revenue_moves_by_its_movements(built: Cli) -> None:
 
 
 def test_exports_are_the_marts_and_no_spreadsheet_formula(built: Cli) -> None:
-    for mart in GOLD:
+    for mart in MARTS:
         with (built.folder / f"data/exports/{mart.name}.csv").open(newline="") as file:
             rows = list(csv.DictReader(file))
         shown = {t["table"]: t["rows"] for t in built.json("tables")}
@@ -163,7 +163,7 @@ def test_a_second_run_changes_nothing(small: Cli) -> None:
 
 def test_the_same_seed_gives_the_same_exports(built: Cli, small: Cli) -> None:
     small("run")
-    for mart in GOLD:
+    for mart in MARTS:
         name = f"data/exports/{mart.name}.csv"
         assert (small.folder / name).read_bytes() == (built.folder / name).read_bytes(), mart.name
 

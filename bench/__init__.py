@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bench.detect import bench_detect
+from bench.handbook import bench_handbook
 from bench.medallion import bench_medallion
 from bench.sql import bench_sql
 
-BENCHMARKS = {"medallion": bench_medallion, "sql": bench_sql}
+BENCHMARKS = {"detect": bench_detect, "handbook": bench_handbook, "medallion": bench_medallion, "sql": bench_sql}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cli.output import StepTimes, print_json
 from lake.settings import load_settings
-from lake.table import Layer
+from lake.tables import COMPANY_BRONZE, COMPANY_SILVER, MARTS
 from tasks.export import export_marts
 from tasks.layers import build_layer, land_layer
 from tasks.report import reported
@@ -14,10 +14,10 @@ from tasks.workspace import new_run, writing
 def main() -> None:
     times = StepTimes.start()
     with writing(load_settings(), new_run()) as workspace, reported(workspace):
-        land_layer(workspace)
-        build_layer(workspace, Layer.SILVER)
-        build_layer(workspace, Layer.GOLD)
-        export_marts(workspace)
+        land_layer(workspace, COMPANY_BRONZE)
+        build_layer(workspace, COMPANY_SILVER)
+        build_layer(workspace, MARTS)
+        export_marts(workspace, MARTS)
     print_json({"steps": times.steps})
 
 

@@ -12,6 +12,7 @@ from bench.medallion import EVENTS_AT_SCALE_ONE
 from lake.lake import Lake
 from lake.settings import EngineName, GenerateSettings, Settings, load_settings
 from lake.table import Layer
+from lake.tables import COMPANY_SILVER
 from lake.tables import table as declared
 from spark.java import find_java
 from sql.compare import difference
@@ -61,7 +62,7 @@ def _silver(settings: Settings, scratch: Path, scale: float) -> dict[str, tuple[
     with writing(settings.model_copy(update=places), new_run()) as workspace:
         generate_sources(workspace)
         land_layer(workspace)
-        build_layer(workspace, Layer.SILVER)
+        build_layer(workspace, COMPANY_SILVER)
     return {name: tuple(found) for name, found in lake_input(Lake(scratch / "lake")).items()}
 
 

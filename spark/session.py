@@ -43,8 +43,6 @@ _SETTINGS = {
     "spark.ui.showConsoleProgress": "false",
     # Tables begin small: a split of the default size would leave all but one thread idle.
     "spark.sql.files.maxPartitionBytes": "32m",
-    # Shuffled rows stay in the page cache of one machine; packing them takes longer than reading them.
-    "spark.shuffle.compress": "false",
     # Whole sums matter, not pauses.
     "spark.driver.defaultJavaOptions": "-XX:+UseParallelGC",
     # Readers of Parquet outside of Spark know no other.

@@ -31,7 +31,8 @@ judged AS (
     FROM rows JOIN accounts USING (account_id) JOIN days USING (account_id, transaction_date)),
 flagged AS (
     SELECT judged.*, cents > {very_high} AS very_high,
-           m >= {history} AND cents - others / m > {z} * sqrt(greatest(squares - others / m * others, 0) / (m - 1))
+           judged.m >= {history} AND cents - others / judged.m
+               > {z} * sqrt(greatest(squares - others / judged.m * others, 0) / (judged.m - 1))
                AS high,
            c >= {count} AND c - (usual.s - c) / usual.m > {day_z} * sqrt(
                greatest(usual.q - c * c - (usual.s - c) / usual.m * (usual.s - c), 0) / (usual.m - 1)) AS busy

@@ -92,7 +92,7 @@ def bench(name: str, *, rows: int | None = None, json: Path | None = None) -> No
     Parameters
     ----------
     name
-        detect, handbook, medallion or sql.
+        detect, feed, handbook, medallion or sql.
     rows
         Rows to measure at: events, or transactions [default: the benchmark's own sizes].
     json

@@ -19,7 +19,7 @@ from spark.java import INSTALL_JAVA, find_java
 from spark.session import INSTALL_ENGINES
 
 _PACKAGES = ("prefect", "deltalake", "duckdb", "pyarrow", "polars", "sqlglot", "soda-core", "soda-duckdb")
-_ENGINE_PACKAGES = ("pyspark", "delta-spark", "pysail", "snowflake-connector-python")
+_ENGINE_PACKAGES = ("pyspark", "delta-spark", "pysail", "snowflake-connector-python", "soda-sparkdf", "matplotlib")
 _TEST_PACKAGES = ("pytest", "fakesnow", "ruff", "mypy")
 
 

@@ -135,6 +135,24 @@ def test_there_is_nothing_to_judge_before_transactions_land(empty: Cli) -> None:
     assert "transactions run" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("engine", "settings", "code", "says"),
+    [
+        ("spark", {"JAVA_HOME": "/nowhere"}, 8, "Spark needs Java"),
+        ("connect", {"LAKEHOUSE_DETECT__REMOTE": "sc://127.0.0.1:1"}, 4, "no Spark Connect server answers"),
+    ],
+)
+def test_an_engine_that_is_not_there_is_told_in_a_line_and_gold_stays(
+    judged: Cli, engine: str, settings: dict[str, str], code: int, says: str
+) -> None:
+    before = {t.full_name: rows(judged, t.full_name) for t in ANOMALIES}
+    # Under other rules there is something to do.
+    settings = settings | {"LAKEHOUSE_DETECT__VERY_HIGH_AMOUNT": "123.00"}
+    done = judged("transactions", "detect", "--engine", engine, code=code, **settings)
+    assert says in done.stderr
+    assert all(rows(judged, name).equals(frame) for name, frame in before.items())
+
+
 def test_generated_files_end_in_csv_or_parquet(empty: Cli) -> None:
     done = empty("transactions", "generate", "--count", "1000", "--output", "feed.xlsx", code=4)
     assert ".csv" in done.stderr

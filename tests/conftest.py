@@ -21,5 +21,5 @@ settings.load_profile("lakehouse")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--every-case-on-spark", action="store_true", help="run all given/expect cases on Spark too: ten minutes more"
+        "--every-case-on-spark", action="store_true", help="run on Spark too what Sail runs: ten minutes more"
     )

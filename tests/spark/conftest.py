@@ -24,32 +24,46 @@ Row = dict[str, Any]
 Detect = Callable[..., dict[str, Row]]
 
 
-class Sessions(dict[str, "SparkSession"]):
-    """Sessions by engine, each opened when it is first asked for."""
+class Sessions:
+    """One session at a time: pyspark's functions are remote or classic for the whole process."""
 
-    def __init__(self, opened: ExitStack, scratch: Path) -> None:
-        super().__init__()
-        self._opened, self._scratch = opened, scratch
+    def __init__(self, scratch: Path) -> None:
+        self._scratch = scratch
+        self._opened, self._engine = ExitStack(), ""
+        self._session: SparkSession | None = None
 
-    def __missing__(self, engine: str) -> SparkSession:
-        opening = sail_session() if engine == "sail" else spark_session(self._scratch / engine)
-        self[engine] = self._opened.enter_context(opening)
-        return self[engine]
+    def of(self, engine: str) -> SparkSession:
+        """The engine's session; another engine's is closed."""
+        if self._session is None or engine != self._engine:
+            self.close()
+            opening = sail_session() if engine == "sail" else spark_session(self._scratch / engine)
+            self._session, self._engine = self._opened.enter_context(opening), engine
+        return self._session
+
+    def close(self) -> None:
+        self._opened.close()
+        self._session = None
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def sessions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sessions]:
-    with ExitStack() as opened:
-        yield Sessions(opened, tmp_path_factory.mktemp("sessions"))
+    opened = Sessions(tmp_path_factory.mktemp("sessions"))
+    yield opened
+    opened.close()
 
 
-@pytest.fixture(scope="session", params=ENGINES)
-def session(request: pytest.FixtureRequest, sessions: Sessions) -> SparkSession:
-    """Each engine in turn."""
-    return sessions[request.param]
+@pytest.fixture(scope="package", params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> str:
+    """Each engine in turn; all tests of one before those of the next."""
+    return str(request.param)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
+def session(engine: str, sessions: Sessions) -> SparkSession:
+    return sessions.of(engine)
+
+
+@pytest.fixture
 def detected(session: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Detect:
     """What detection says of rows, by transaction: ``detected(rows, rules, partitions=None)``."""
     from spark.detection import detect

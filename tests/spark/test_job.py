@@ -46,9 +46,9 @@ SUBMIT_S = 120
 BURST = tuple(Transaction(f"t{number:02}", "a", "c", START_US + number, 100) for number in range(11))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def sail(sessions: Sessions) -> SparkSession:
-    return sessions["sail"]
+    return sessions.of("sail")
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ def transactions(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def whole(sessions: Sessions, transactions: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, pa.Table]:
     """The tables of a run without a gate."""
     output = tmp_path_factory.mktemp("whole")
-    published(sessions["sail"], transactions, output)
+    published(sessions.of("sail"), transactions, output)
     return {name: pa.table(DeltaTable(output / name).to_pyarrow_table()) for name in TABLES}
 
 
@@ -156,7 +156,7 @@ def edit(contracts: Path, name: str, old: str, new: str) -> None:
 def test_nothing_is_published_when_the_last_of_four_contracts_fails(
     sessions: Sessions, transactions: Path, contracts: Path, tmp_path: Path
 ) -> None:
-    session, output = sessions["sail"], tmp_path / "out"
+    session, output = sessions.of("sail"), tmp_path / "out"
     published(session, transactions, output, contracts=contracts)
     edit(contracts, "account_summary", "expression: anomalies > transactions", "expression: transactions > 0")
     with pytest.raises(GateError, match=r"account_summary: failed_rows \(more_anomalies_than_transactions\) failed"):

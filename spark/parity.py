@@ -53,9 +53,8 @@ def build(spark: SparkSession, lake: str, folder: Path) -> list[str]:
     spark.sql(f"CREATE SCHEMA IF NOT EXISTS {BRONZE}")
     for script in scripts_in_order(folder):
         if script.parent == folder:
-            for table in _tables_created(script):
-                location = f"{lake.rstrip('/')}/{table.replace('.', '/')}"
-                spark.sql(f"CREATE TABLE IF NOT EXISTS {table} USING DELTA LOCATION '{location}'")
+            for statement in statements(script):
+                _register(spark, lake, statement)
             continue
         for statement in statements(script):
             spark.sql(statement)
@@ -64,10 +63,21 @@ def build(spark: SparkSession, lake: str, folder: Path) -> list[str]:
     return marts
 
 
-def _tables_created(script: Path) -> list[str]:
+def _register(spark: SparkSession, lake: str, statement: str) -> None:
+    """Make a bronze table of the lake readable by name; one that nothing has landed in is created empty, elsewhere.
+
+    A table created at a place without one would be written there, without columns, into the lake itself.
+    """
+    from delta.tables import DeltaTable
+
     start = "CREATE TABLE IF NOT EXISTS "
-    lines = script.read_text(encoding="utf-8").splitlines()
-    return [line.removeprefix(start).split(" (")[0].replace("`", "") for line in lines if line.startswith(start)]
+    if start not in statement:
+        spark.sql(statement)
+        return
+    table = statement.partition(start)[2].split(" (")[0].replace("`", "")
+    location = f"{lake.rstrip('/')}/{table.replace('.', '/')}"
+    there = DeltaTable.isDeltaTable(spark, location)
+    spark.sql(f"{start}{table} USING DELTA LOCATION '{location}'" if there else statement)
 
 
 def rows_that_differ(built: DataFrame, published: DataFrame) -> int:

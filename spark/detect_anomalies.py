@@ -31,6 +31,7 @@ from lake.rules import AnomalyRules  # noqa: E402
 from spark.job.places import absolute, is_url, spark_failures  # noqa: E402
 from spark.job.reading import InputFormat, Source, read_transactions  # noqa: E402
 from spark.job.rules_file import read_rules  # noqa: E402
+from spark.session import DELTA_SETTINGS, MOMENT_SETTINGS, connect_session, delta_jars, require_packages  # noqa: E402
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -41,15 +42,6 @@ if TYPE_CHECKING:
 TABLES = ("transaction_anomalies", "daily_transaction_summary", "merchant_summary", "account_summary")
 _THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 _DATABRICKS = "DATABRICKS_RUNTIME_VERSION"
-_DELTA = {
-    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
-    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
-}
-_SESSION_SETTINGS = {
-    "spark.sql.session.timeZone": "UTC",
-    # Readers of Parquet outside of Spark know no other.
-    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
-}
 
 
 @dataclass(frozen=True)
@@ -99,7 +91,7 @@ def run(session: SparkSession, job: Job, at: datetime) -> Iterator[str]:
     from spark.job.publishing import Output
 
     contracts = _contracts(job)
-    for key, value in _SESSION_SETTINGS.items():
+    for key, value in MOMENT_SETTINGS.items():
         session.conf.set(key, value)
     run_id = f"detect-{at:%Y%m%dT%H%M%S%fZ}"
     output = Output(session, job.output, run_id, job.is_here)
@@ -154,14 +146,13 @@ def opened(remote: str | None) -> Iterator[SparkSession]:
         BadInputError: Nobody answers at `remote`.
     """
     from spark.java import require_java
-    from spark.session import connect_session, delta_jars, require_packages
 
     if remote is not None:
         with connect_session(Path(), remote=remote) as session:
             yield session
         return
     # On Databricks Delta and its catalog are there, and Java runs already; under spark-submit Java does, with its jars.
-    settings = {} if _DATABRICKS in os.environ else dict(_DELTA)
+    settings = {} if _DATABRICKS in os.environ else dict(DELTA_SETTINGS)
     if not {"PYSPARK_GATEWAY_PORT", _DATABRICKS} & os.environ.keys():
         require_packages("pyspark", "delta-spark")
         require_java()
@@ -169,7 +160,7 @@ def opened(remote: str | None) -> Iterator[SparkSession]:
     from pyspark.sql import SparkSession
 
     builder = SparkSession.builder.appName("detect anomalies")
-    for key, value in {**settings, **_SESSION_SETTINGS}.items():
+    for key, value in {**settings, **MOMENT_SETTINGS}.items():
         builder = builder.config(key, value)
     session = builder.getOrCreate()
     try:

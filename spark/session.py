@@ -31,12 +31,22 @@ _JAR_GROUPS = ("io.delta", "io.unitycatalog")
 # Nobody but this machine talks to a driver that runs its own tasks or a cluster's of this machine.
 _LOOPBACK = {"spark.driver.bindAddress": "127.0.0.1", "spark.driver.host": "127.0.0.1"}
 
-# What differs from Spark's own defaults, and why.
-_SETTINGS = {
+DELTA_SETTINGS = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+}
+# What every session needs, whoever made it.
+MOMENT_SETTINGS = {
     # Moments are UTC everywhere else in the platform.
     "spark.sql.session.timeZone": "UTC",
+    # Readers of Parquet outside of Spark know no other.
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+}
+
+# What differs from Spark's own defaults, and why.
+_SETTINGS = {
+    **DELTA_SETTINGS,
+    **MOMENT_SETTINGS,
     # Each table's log would be read by 50 tasks.
     "spark.databricks.delta.snapshotPartitions": "2",
     "spark.ui.enabled": "false",
@@ -45,8 +55,6 @@ _SETTINGS = {
     "spark.sql.files.maxPartitionBytes": "32m",
     # Whole sums matter, not pauses.
     "spark.driver.defaultJavaOptions": "-XX:+UseParallelGC",
-    # Readers of Parquet outside of Spark know no other.
-    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     # A Hive metastore would leave its database in the working directory.
     "spark.sql.catalogImplementation": "in-memory",
 }

@@ -94,13 +94,13 @@ def _detect(workspace: Workspace, engine: DetectEngineName, source: GatedVersion
             frame.write.mode("overwrite").option("compression", "zstd").parquet(place)
             return session.read.parquet(place)
 
-        store_tables(read_version(session, source), workspace.settings.detect.rules, stamp, write, write)
+        store_tables(_judged(session, workspace, source), workspace.settings.detect.rules, stamp, write, write)
     return [_candidate(table.full_name, staging / table.name, engine, identity) for table in ANOMALIES]
 
 
-def read_version(session: SparkSession, source: GatedVersion) -> DataFrame:
-    """A table's readable version as a data frame, read as Delta by the engine itself."""
-    place = str(Path(source.delta.table_uri.removeprefix("file://")).absolute())
+def _judged(session: SparkSession, workspace: Workspace, source: GatedVersion) -> DataFrame:
+    """The readable version, read as Delta by the engine itself."""
+    place = str(workspace.lake.path(source.table).absolute())
     return session.read.format("delta").option("versionAsOf", source.version).load(place)
 
 

@@ -72,5 +72,6 @@ def whole_file(target: Path) -> Iterator[Path]:
     except OSError as error:
         raise StorageError(f"cannot write: {error.strerror}", where=str(target), mend="mend the directory") from error
     finally:
+        # Renamed when all went well; when not, the reason is on its way up, and this would hide it.
         with suppress(OSError):
             unfinished.unlink()

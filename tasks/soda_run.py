@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any
 
 import duckdb
 
+from spark.job.soda_errors import first_lines, overheard_errors
 from tasks.contract_shape import DATA_SOURCE
 
 logger = logging.getLogger("lakehouse")
@@ -50,7 +49,7 @@ def run_soda(connection: duckdb.DuckDBPyConnection, contract: Path, at: datetime
 
     results: list[Any] = []
     # Soda leaves its collector attached after a run, where it would gather the application's records for ever.
-    with _ONE_AT_A_TIME, _overhearing() as errors, preserve_active_logs():
+    with _ONE_AT_A_TIME, overheard_errors("soda") as errors, preserve_active_logs():
         try:
             session = verify_contract_locally(
                 data_sources=[DuckDBDataSourceImpl.from_existing_cursor(connection, DATA_SOURCE)],
@@ -66,46 +65,9 @@ def run_soda(connection: duckdb.DuckDBPyConnection, contract: Path, at: datetime
             logger.debug("Soda failed on %s", contract, exc_info=True)
             errors.append(f"{type(error).__name__}: {error}")
     release_result(connection)
-    return SodaRun(tuple(results), tuple(dict.fromkeys(_first_line(e) for e in errors)))
+    return SodaRun(tuple(results), first_lines(errors))
 
 
 def release_result(connection: duckdb.DuckDBPyConnection) -> None:
     """Let go of a result somebody read a row of and left: DuckDB answers no relation until it is read to its end."""
     connection.execute("SELECT 1").fetchall()
-
-
-@contextmanager
-def _overhearing() -> Iterator[list[str]]:
-    """Errors Soda logs, whatever the application switched off in `logging`; nothing reaches its handlers.
-
-    Soda counts its errors by reading log records, so that ``logging.disable`` or a level would silence the count.
-    """
-    soda, ear = logging.getLogger("soda"), _Ear()
-    switches = (logging.root.manager.disable, soda.disabled, soda.level, soda.propagate, soda.filters[:])
-    logging.disable(logging.NOTSET)
-    soda.disabled, soda.propagate, soda.filters[:] = False, False, []
-    soda.setLevel(logging.WARNING)
-    soda.addHandler(ear)
-    try:
-        yield ear.errors
-    finally:
-        soda.removeHandler(ear)
-        disable, soda.disabled, level, soda.propagate, soda.filters[:] = switches
-        soda.setLevel(level)
-        logging.disable(disable)
-
-
-class _Ear(logging.Handler):
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.errors: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        message = record.getMessage()
-        if record.levelno >= logging.ERROR:
-            self.errors.append(message)
-        logger.debug("Soda: %s", message)
-
-
-def _first_line(message: str) -> str:
-    return message.strip().partition("\n")[0]

@@ -15,7 +15,7 @@ from bench.measure import Measured, measure
 from lake.gated import GatedVersion, last_gated
 from lake.lake import Lake
 from lake.settings import PROJECT_ROOT, DetectEngineName, Settings, TransactionSettings, load_settings
-from lake.tables import SILVER_TRANSACTIONS
+from lake.tables import ANOMALIES, SILVER_TRANSACTIONS
 from spark.java import find_java
 from spark.session import delta_jars
 from tasks.feed import feed_layer
@@ -117,8 +117,8 @@ def _detect(engine: DetectEngineName, table: _LandedTable, scratch: Path) -> Mea
     arguments = ["transactions", "detect", "--engine", engine]
     root = {"LAKEHOUSE_LAKE__ROOT": str(table.root.absolute())}
     # A second engine would find nothing to do: its rules are the same.
-    for name in ("transaction_anomalies", "daily_transaction_summary", "merchant_summary", "account_summary"):
-        _forget(table.root / "gold" / name)
+    for anomalies in ANOMALIES:
+        _forget(Lake(table.root).path(anomalies))
     return _python("cli", arguments, scratch, root)
 
 

@@ -21,6 +21,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -162,7 +163,7 @@ def _add_workers(home: Path, cluster: Cluster, number: int, size: WorkerSize) ->
         places = ["--port", str(port), "--webui-port", "0", cluster.address]
         started.append((name, port, _spawn(home, cluster, name, _WORKER, [*offered, *places])))
     for name, port, process in started:
-        _wait(name, process, cluster, lambda port=port: port in cluster.worker_ports())  # type: ignore[misc]
+        _wait(name, process, cluster, partial(_is_registered, cluster, port))
 
 
 def _spawn(home: Path, cluster: Cluster, name: str, program: str, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
@@ -181,6 +182,10 @@ def _wait(name: str, process: subprocess.Popen[bytes], cluster: Cluster, is_read
             what = f"{name} did not register within {REGISTER_WAIT_S:.0f} s"
             raise LakehouseError(f"{what}: {processes.last_line(log)}", where=str(log))
         time.sleep(_POLL_S)
+
+
+def _is_registered(cluster: Cluster, port: int) -> bool:
+    return port in cluster.worker_ports()
 
 
 def _is_listening(port: int) -> bool:

@@ -99,7 +99,7 @@ def candidates(transactions: DataFrame, known: Profiles, rules: AnomalyRules) ->
     limits = candidate_limits(known.accounts, known.peers, rules)
     rows = with_whole_numbers(transactions.select(*_RECEIVED)).join(f.broadcast(limits), "account_id")
     may_fire = (f.col("cents") >= f.col("limit_cents")) | very_high(rules) | may_form_a_burst(rules)
-    few = rows.where(f.coalesce(may_fire, f.lit(False))).drop(*(c for c in limits.columns if c != "account_id"))
+    few = rows.where(f.coalesce(may_fire, f.lit(False))).drop("limit_cents", "first_busy_day", "last_busy_day")
     # Only now the rest of the profiles: an engine would copy it beside every transaction.
     return few.join(f.broadcast(known.accounts), "account_id").join(f.broadcast(known.peers), "category")
 

@@ -32,6 +32,11 @@ def day_of(micros: Column) -> Column:
     return ((micros - f.pmod(micros, f.lit(MICROS_PER_DAY))) / MICROS_PER_DAY).cast("int")
 
 
+def date_of(day: Column) -> Column:
+    """The date of a day's number."""
+    return f.date_add(f.lit("1970-01-01").cast("date"), day)
+
+
 @dataclass(frozen=True)
 class Sums:
     """Names of the columns that describe a group of amounts.

@@ -51,7 +51,7 @@ def merchant_profiles(rows: DataFrame) -> DataFrame:
 
 
 def peer_profiles(rows: DataFrame, merchants: DataFrame, rules: AnomalyRules) -> DataFrame:
-    """One row per category: sums and candidate limit of its amounts."""
+    """One row per category: sums of amounts."""
     peers = merchants.groupBy("category").agg(*PEERS.over_parts())
     if rules.amount_method is AmountMethod.MAD:
         peers = peers.join(_medians(rows, "category", PEERS), "category")

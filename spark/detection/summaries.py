@@ -6,7 +6,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as f
 
 from lake.rules import Rule
-from spark.detection.exact import cents_of, day_of, money_of
+from spark.detection.exact import cents_of, date_of, day_of, money_of
 from spark.detection.profiles import ACCOUNT, PEERS, with_whole_numbers
 
 
@@ -19,7 +19,7 @@ def daily_summary(transactions: DataFrame, anomalies: DataFrame) -> DataFrame:
     totals = found.groupBy("day").agg(*_totals(), *by_rule)
     joined = days.join(f.broadcast(totals), "day", "left")
     return joined.select(
-        f.date_add(f.lit("1970-01-01").cast("date"), f.col("day")).alias("transaction_date"),
+        date_of(f.col("day")).alias("transaction_date"),
         "transactions",
         money_of(f.col("cents")).alias("amount"),
         *_or_zero("anomalies"),
@@ -50,13 +50,12 @@ def account_summary(accounts: DataFrame, anomalies: DataFrame) -> DataFrame:
     found = _fired(anomalies).groupBy("account_id")
     totals = found.agg(f.count(f.lit(1)).alias("anomalies"), f.max("score").alias("highest_score"))
     joined = accounts.join(f.broadcast(totals), "account_id", "left")
-    first = f.lit("1970-01-01").cast("date")
     return joined.select(
         "account_id",
         f.col(ACCOUNT.count).alias("transactions"),
         "active_days",
-        f.date_add(first, f.col("first_day")).alias("first_date"),
-        f.date_add(first, f.col("last_day")).alias("last_date"),
+        date_of(f.col("first_day")).alias("first_date"),
+        date_of(f.col("last_day")).alias("last_date"),
         money_of(f.col(ACCOUNT.cents)).alias("amount"),
         money_of(f.col("largest_cents"), "decimal(18,2)").alias("largest_amount"),
         *_or_zero("anomalies"),

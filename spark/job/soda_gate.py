@@ -6,7 +6,6 @@ declared check has to have come out, and types and rows are compared once more.
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from lake.errors import GateError, MissingToolError
 from spark.job.contract_on_spark import DATA_SOURCE, Identity, SparkContract, read_contract
 from spark.job.publishing import Candidate, columns_of
+from spark.job.soda_errors import first_lines, overheard_errors
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 INSTALL_SODA = "python -m pip install soda-sparkdf==4.28.0"
 MAX_SHOWN_PROBLEMS = 5
 _OPEN = ("PASSED", "WARN")
+_LOGGERS = ("soda", "soda_core", "soda_sparkdf", "soda_databricks")
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ def verify(session: SparkSession, contract: SparkContract, schema: str, at: date
     from soda_core.contracts.contract_verification import ContractVerificationSession
 
     results: dict[Identity, Any] = {}
-    with _overhearing() as errors, preserve_active_logs():
+    with overheard_errors(*_LOGGERS) as errors, preserve_active_logs():
         try:
             verified = ContractVerificationSession.execute(
                 contract_yaml_sources=[ContractYamlSource.from_str(contract.on(schema))],
@@ -158,7 +159,7 @@ def verify(session: SparkSession, contract: SparkContract, schema: str, at: date
         # Soda raises plain Exceptions; whatever it was shuts this gate and no other.
         except Exception as error:
             errors.append(f"{type(error).__name__}: {error}")
-    return Verdict(results, tuple(dict.fromkeys(error.strip().partition("\n")[0] for error in errors)))
+    return Verdict(results, first_lines(errors))
 
 
 def _data_source(session: SparkSession) -> Any:
@@ -194,33 +195,3 @@ def _rows_tested(verdict: Verdict) -> set[int]:
 def _name(identity: Identity) -> str:
     column, kind, qualifier = identity
     return f"{column}: " * bool(column) + kind + f" ({qualifier})" * bool(qualifier)
-
-
-@contextmanager
-def _overhearing() -> Iterator[list[str]]:
-    """Errors Soda logs, whatever is switched off in `logging`: Soda counts its errors by reading log records."""
-    ear, held = _Ear(), logging.root.manager.disable
-    loggers = [logging.getLogger(name) for name in ("soda", "soda_core", "soda_sparkdf", "soda_databricks")]
-    switches = [(logger.disabled, logger.level, logger.propagate) for logger in loggers]
-    logging.disable(logging.NOTSET)
-    for logger in loggers:
-        logger.disabled, logger.propagate = False, False
-        logger.setLevel(logging.WARNING)
-        logger.addHandler(ear)
-    try:
-        yield ear.errors
-    finally:
-        for logger, (disabled, level, propagate) in zip(loggers, switches, strict=True):
-            logger.removeHandler(ear)
-            logger.disabled, logger.propagate = disabled, propagate
-            logger.setLevel(level)
-        logging.disable(held)
-
-
-class _Ear(logging.Handler):
-    def __init__(self) -> None:
-        super().__init__(logging.ERROR)
-        self.errors: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.errors.append(record.getMessage())

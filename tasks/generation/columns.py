@@ -130,13 +130,12 @@ def _column(column: Column, values: Array) -> pa.Array:
     valid = pa.py_buffer(np.packbits(~missing, bitorder="little")) if has_missing else None
     kind = column.type
     if kind == TEXT:
-        offsets, data = _identifiers(column.name, np.where(missing, 0, values) if has_missing else values)
+        numbers = np.where(missing, 0, values) if has_missing else values
+        offsets, data = identifiers(_PREFIXES[column.name], _digits(column.name), numbers)
         return pa.Array.from_buffers(TEXT, len(values), [valid, offsets, data])
     if kind == MONEY:
-        # A decimal of 128 bits: the cents, then their sign.
-        data = np.stack((values, values >> 63), axis=1).astype("<i8", copy=False)
-    else:
-        data = values.astype("<i4" if kind == DATE else "<i8", copy=False)
+        return pa.Array.from_buffers(kind, len(values), [valid, money(values)])
+    data = values.astype("<i4" if kind == DATE else "<i8", copy=False)
     return pa.Array.from_buffers(kind, len(values), [valid, pa.py_buffer(np.ascontiguousarray(data))])
 
 
@@ -155,12 +154,12 @@ def _groups() -> Array:
     return np.frombuffer("".join(f"{n:04d}" for n in range(_GROUP)).encode(), "<u4")
 
 
-def _identifiers(column: str, numbers: Array) -> tuple[pa.Buffer, pa.Buffer]:
-    """Offsets and bytes of prefix and zero-padded digits, four digits at a time."""
-    prefix, groups = _PREFIXES[column].encode(), _digits(column) // _DIGITS_OF_A_GROUP
+def identifiers(prefix: str, digits: int, numbers: Array) -> tuple[pa.Buffer, pa.Buffer]:
+    """Offsets and bytes of a prefix and zero-padded numbers; digits are laid four at a time."""
+    groups = digits // _DIGITS_OF_A_GROUP
     layout = np.dtype([("prefix", f"S{len(prefix)}"), *((f"group{i}", "<u4") for i in range(groups))])
     text = np.empty(len(numbers), layout)
-    text["prefix"] = prefix
+    text["prefix"] = prefix.encode()
     rest = numbers
     for i in reversed(range(groups)):
         higher = rest // _GROUP
@@ -168,3 +167,8 @@ def _identifiers(column: str, numbers: Array) -> tuple[pa.Buffer, pa.Buffer]:
         rest = higher
     offsets = np.arange(len(numbers) + 1, dtype="<i4") * np.int32(layout.itemsize)
     return pa.py_buffer(offsets), pa.py_buffer(text)
+
+
+def money(cents: Array) -> pa.Buffer:
+    """Decimals of 128 bits: the cents, then their sign."""
+    return pa.py_buffer(np.stack((cents, cents >> 63), axis=1).astype("<i8", copy=False))

@@ -19,12 +19,13 @@ from lake.settings import TransactionSettings
 from lake.table import COUNT, TEXT, TIMESTAMP
 from lake.tables.bronze import TRANSACTIONS
 from tasks.export import whole_file
+from tasks.generation.row_groups import ROW_GROUP_ROWS, ParquetFile, RowFile, RowGroups
 from tasks.landing.landing import staged_in
 from tasks.transactions.cells import Progress, drawn_cells
 from tasks.transactions.columns import TRANSACTION_CODES, TRUTH_CODES
+from tasks.transactions.csv_file import CsvFile
 from tasks.transactions.economy import FORMAT_VERSION
 from tasks.transactions.feed import Feed
-from tasks.transactions.files import ROW_GROUP_ROWS, CsvFile, ParquetFile, RowFile, RowGroups
 
 SUFFIXES = (".csv", ".parquet")
 SOURCE = "generated"

@@ -18,7 +18,7 @@ from lake.errors import BadInputError, LakeBusyError, StorageError
 from lake.settings import PROJECT_ROOT, EngineSettings, GenerateSettings, LandSettings
 from lake.tables.bronze import COMPANY
 from sql.engines.duckdb import DuckDBEngine
-from tasks.generation import FORMATS, company, generate, source_files
+from tasks.generation import FORMATS, company, generate, row_groups, source_files
 from tasks.landing import land, pending_files
 from tasks.workspace import new_run
 
@@ -70,7 +70,7 @@ def test_another_seed_gives_another_company(inbox: Path, tmp_path: Path) -> None
 def test_row_groups_and_files_end_after_fixed_numbers_of_rows(
     tmp_path: Path, inbox: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(source_files, "ROW_GROUP_ROWS", 10_000)
+    monkeypatch.setattr(row_groups, "ROW_GROUP_ROWS", 10_000)
     monkeypatch.setattr(source_files, "FILE_ROWS", 40_000)
     generate(SMALL, tmp_path)
     files = sorted((tmp_path / "events").glob("generated-0*.parquet"))

@@ -20,9 +20,10 @@ from lake.settings import EngineSettings, LandSettings, TransactionSettings
 from lake.tables.anomalies import TRANSACTION_TRUTH
 from lake.tables.bronze import TRANSACTIONS
 from sql.engines.duckdb import DuckDBEngine
+from tasks.generation import row_groups
 from tasks.generation.draws import Draws, Stream
 from tasks.landing import land, pending_files
-from tasks.transactions import batch_id, economy, feed, files, generate, generate_file, layout, stage_transactions
+from tasks.transactions import batch_id, economy, feed, generate, generate_file, layout, stage_transactions
 
 SMALL = TransactionSettings(count=20_000, days=40, rows_per_account=100, burst_share=0.01, very_high_share=0.001)
 RUN = Run("run-1", datetime(2026, 4, 2, 3, 4, 5, 678901, tzinfo=UTC))
@@ -237,7 +238,7 @@ def test_a_generated_file_lands_as_the_staged_rows(tmp_path: Path, suffix: str) 
 
 
 def test_staged_rows_say_where_they_come_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "ROW_GROUP_ROWS", 4_000)
+    monkeypatch.setattr(row_groups, "ROW_GROUP_ROWS", 4_000)
     monkeypatch.setattr(generate, "FILE_ROWS", 8_000)
     candidate, truth = stage_transactions(SMALL, tmp_path, RUN)
     assert [pq.read_metadata(file).num_rows for file in candidate.files] == [8_000, 8_000, 4_000]

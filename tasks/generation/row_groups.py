@@ -8,14 +8,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
-import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-# DuckDB's own row group, which every engine reads in parallel.
+# Part of the format of generated files: DuckDB's own row group, which every engine reads in parallel.
 ROW_GROUP_ROWS = 122_880
-# ISO 8601 with its zone; landing refuses a moment without one.
-_MOMENT = "%Y-%m-%dT%H:%M:%S%.6fZ"
 
 
 class RowFile(Protocol):
@@ -58,29 +55,6 @@ class ParquetFile:
             self._writer.close()
 
 
-class CsvFile:
-    """A CSV file with a header, written by Polars, which uses every core.
-
-    Args:
-        path: Where to write.
-
-    Raises:
-        OSError: The directory cannot be written.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("wb")
-        self._has_header = False
-
-    def write(self, rows: pa.Table) -> None:
-        frame = pl.DataFrame(rows)
-        frame.write_csv(self._file, include_header=not self._has_header, datetime_format=_MOMENT)
-        self._has_header = True
-
-    def close(self) -> None:
-        self._file.close()
-
-
 class RowGroups:
     """Rows on their way into files, a row group at a time; a context manager that closes the file in any case.
 
@@ -103,6 +77,10 @@ class RowGroups:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Close the file whatever is in it."""
         # After a failure the file is thrown away; another complaint about it would hide the first.
         with suppress(OSError, pa.ArrowException):
             self._finish()

@@ -64,6 +64,16 @@ def session(engine: str, sessions: Sessions) -> SparkSession:
 
 
 @pytest.fixture
+def sail(sessions: Sessions) -> SparkSession:
+    return sessions.of("sail")
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    return tmp_path / "transactions.parquet"
+
+
+@pytest.fixture
 def detected(session: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Detect:
     """What detection says of rows, by transaction: ``detected(rows, rules, partitions=None)``."""
     from spark.detection import detect

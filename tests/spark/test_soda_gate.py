@@ -27,7 +27,7 @@ from spark.job.publishing import Output
 from spark.job.soda_gate import INSTALL_SODA, read_contracts, require_open
 from tasks.contract_yaml import read_contract as as_written
 from tests.spark.conftest import Sessions
-from tests.spark.test_job import AT, published, stored, versions
+from tests.spark.job_runs import AT, published, stored, versions
 from tests.spark.worlds import drawn, packed, worlds
 
 if TYPE_CHECKING:

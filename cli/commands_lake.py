@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cli.output import answers, human_bytes, print_json, print_table
 from lake.checks import GateResult
@@ -10,6 +11,9 @@ from lake.errors import GateError
 from lake.settings import load_settings
 from lake.tables import BRONZE, GOLD, SILVER
 from lake.tables import table as declared
+
+if TYPE_CHECKING:
+    from lake.gated import GateRecord
 
 
 def tables(*, config: Path | None = None, json: bool = False) -> None:
@@ -98,7 +102,7 @@ def history(table: str, *, limit: int = 20, config: Path | None = None, json: bo
     from lake.lake import Lake
     from tasks.inspect import history as versions
 
-    found = versions(Lake(load_settings(config).lake.root), declared(table))[:limit]
+    found = versions(Lake(load_settings(config).lake.root), declared(table), limit)
     if json:
         print_json(found)
         return
@@ -107,7 +111,7 @@ def history(table: str, *, limit: int = 20, config: Path | None = None, json: bo
             "version": c.version,
             "at": f"{c.at:%Y-%m-%d %H:%M:%S}Z",
             "operation": c.operation,
-            "gate": c.record.outcome if c.record else "none: not read by anybody",
+            "gate": _gate_words(c.record),
             "run": c.record.run_id if c.record else "",
             "engine": (c.record.engine or "") if c.record else "",
             "contract": (c.record.contract_hash or "")[:12] if c.record else "",
@@ -158,7 +162,7 @@ def check(*table: str, last: bool = False, config: Path | None = None, json: boo
 
 
 def restore(table: str, *, config: Path | None = None) -> None:
-    """Make the last gated version the newest again, dropping rows somebody wrote past the gate.
+    """Take rows that somebody wrote past the gate out of a table; what we wrote stays, also what waits for the gate.
 
     Example: `./lakehouse restore bronze.events`
 
@@ -174,12 +178,12 @@ def restore(table: str, *, config: Path | None = None) -> None:
 
     with writing(load_settings(config), new_run()) as workspace:
         done = go_back(workspace.lake, declared(table))
-    what = "restored as" if done.changed else "is already the newest:"
-    answers.print(f"{table}: the last gated version {what} version {done.version}", highlight=False)
+    what = "rows past the gate are gone since" if done.changed else "no rows past the gate in"
+    answers.print(f"{table}: {what} version {done.version}", highlight=False)
 
 
 def maintain(*, config: Path | None = None, json: bool = False) -> None:
-    """Compact small files and delete files that no kept version needs.
+    """Repair what a power cut tore, compact small files, and delete files that no kept version needs.
 
     Example: `./lakehouse maintain`
 
@@ -198,8 +202,21 @@ def maintain(*, config: Path | None = None, json: bool = False) -> None:
     if json:
         print_json(done)
     else:
-        rows = [{"table": m.table, "files_compacted": m.compacted, "files_removed": m.removed} for m in done]
-        print_table("Maintained", rows, right=("files_compacted", "files_removed"))
+        rows = [
+            {"table": m.table, "repaired": m.repaired, "files_compacted": m.compacted, "files_removed": m.removed}
+            for m in done
+        ]
+        print_table("Maintained", rows, right=("repaired", "files_compacted", "files_removed"))
+
+
+def _gate_words(record: GateRecord | None) -> str:
+    from lake.gated import PENDING
+
+    if record is None:
+        return "none: not read by anybody"
+    if record.outcome == PENDING:
+        return "waits for the gate"
+    return record.outcome if record.admits is None else f"{record.outcome}, admits up to {record.admits}"
 
 
 def _gate_row(result: GateResult) -> dict[str, object]:

@@ -98,7 +98,7 @@ def generate(
 
 
 def land(*, config: Path | None = None, json: bool = False) -> None:
-    """Land new files of the inbox as bronze, without Prefect.
+    """Land new files of the inbox as bronze, and admit rows that came over HTTP, without Prefect.
 
     Drop CSV, JSON lines or Parquet into `data/inbox/<table>/` first. A file lands once, whatever its name.
 
@@ -111,13 +111,15 @@ def land(*, config: Path | None = None, json: bool = False) -> None:
     json
         Print the row balance as JSON.
     """
+    from tasks.admit import admit_layer
     from tasks.layers import land_layer
     from tasks.workspace import new_run, writing
 
     settings = load_settings(config)
-    with progress(2 * len(BRONZE) + 1, "landing"), writing(settings, new_run()) as workspace:
-        result = land_layer(workspace)
-    print_layers((result,), json)
+    with progress(2 * len(BRONZE) + 3, "landing"), writing(settings, new_run()) as workspace:
+        landed = land_layer(workspace)
+        admitted = admit_layer(workspace)
+    print_layers((landed, admitted), json)
 
 
 def build(*, config: Path | None = None, engine: EngineName | None = None, json: bool = False) -> None:

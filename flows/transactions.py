@@ -1,4 +1,4 @@
-"""The transactions flow: feed and own files → bronze → silver → anomalies → exports, each layer through its gate.
+"""The transactions flow: feed, own files, HTTP → bronze → silver → anomalies → exports, each layer through its gate.
 
 Runs by itself, against a server when PREFECT_API_URL is set, and as the deployment in prefect.yaml.
 """
@@ -14,6 +14,7 @@ from prefect import flow
 from lake.settings import DetectEngineName, load_settings
 from lake.table import Layer
 from lake.tables import ANOMALIES, BRONZE_TRANSACTIONS, SILVER_TRANSACTIONS, TRANSACTIONS
+from tasks.admit import admit_layer
 from tasks.artifacts import RunSummary, show_evaluation, show_in_prefect
 from tasks.detect import detect_layer
 from tasks.evaluation import Evaluation, evaluate_generated
@@ -51,10 +52,11 @@ def transactions(
     with writing(settings, new_run(at), steps) as workspace, reported(workspace):
         fed = feed_layer(workspace)
         landed = land_layer(workspace, (BRONZE_TRANSACTIONS,))
+        admitted = admit_layer(workspace, (BRONZE_TRANSACTIONS,))
         silver = build_layer(workspace, (SILVER_TRANSACTIONS,))
         gold = detect_layer(workspace)
         exports = workspace.step("export anomalies", Layer.GOLD, partial(export_marts, workspace, ANOMALIES))
         evaluation = evaluate_generated(workspace)
         show_evaluation(evaluation)
-        summary = RunSummary.of(workspace, (fed, landed, silver, gold), exports, TRANSACTIONS)
+        summary = RunSummary.of(workspace, (fed, landed, admitted, silver, gold), exports, TRANSACTIONS)
         return show_in_prefect(summary, steps.timings), evaluation

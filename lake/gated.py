@@ -12,15 +12,19 @@ from deltalake import DeltaTable
 
 from lake.candidate import Balance
 from lake.checks import Outcome
+from lake.errors import StorageError
 from lake.lake import Lake, readable
+from lake.log import Entry, read_entry
 from lake.table import Layer, Table
 
 METADATA_KEY = "lakehouse"
 # Tables the platform keeps for itself have no contract.
 EXEMPT = "EXEMPT"
+# Rows that are in the table and wait for its gate: what came over HTTP since a flow last looked.
+PENDING = "PENDING"
 _OPEN_OUTCOMES = (Outcome.PASSED.value, Outcome.WARN.value, EXEMPT)
 # Operations that by the Delta protocol never change rows.
-_NEUTRAL_OPERATIONS = ("OPTIMIZE", "VACUUM START", "VACUUM END")
+NEUTRAL_OPERATIONS = ("OPTIMIZE", "VACUUM START", "VACUUM END")
 _HISTORY_PAGE = 20
 
 
@@ -30,7 +34,7 @@ class GateRecord:
 
     Args:
         run_id: Run that published.
-        outcome: PASSED, WARN, or EXEMPT for tables without a contract.
+        outcome: PASSED, WARN, EXEMPT for tables without a contract, or PENDING: not read before a gate admits it.
         contract_hash: SHA-256 of the contract that let it in; None when exempt.
         fingerprint: What the rows depend on (see Candidate).
         sources: Version of every table that was read.
@@ -38,6 +42,9 @@ class GateRecord:
         balance: Where the rows went; None when exempt.
         quarantine_version: Version of the quarantine table that belongs to it.
         engine: Engine that computed the rows; None for landed ones.
+        admits: Newest version the gate looked at, where the commit adds no rows but admits those of pending ones.
+        last_open: For a pending commit, the newest version before it that a gate opened for; None: none yet.
+        clean: For a pending commit, whether nobody wrote past the gate since then.
     """
 
     run_id: str
@@ -49,6 +56,18 @@ class GateRecord:
     balance: Balance | None = None
     quarantine_version: int | None = None
     engine: str | None = None
+    admits: int | None = None
+    last_open: int | None = None
+    clean: bool = True
+
+    @property
+    def is_open(self) -> bool:
+        return self.outcome in _OPEN_OUTCOMES
+
+    def readable_at(self, version: int) -> int:
+        """The version readers may read by this record, which `version` carries."""
+        # Rows that came while the gate looked wait for the next one.
+        return version if self.admits is None or self.admits >= version - 1 else self.admits
 
     def to_metadata(self) -> dict[str, Any]:
         return {METADATA_KEY: asdict(self)}
@@ -57,7 +76,7 @@ class GateRecord:
     def from_metadata(cls, entry: dict[str, Any]) -> GateRecord | None:
         """The record in one entry of a table's history; None when the commit is not ours."""
         stored = entry.get(METADATA_KEY)
-        if not isinstance(stored, dict) or stored.get("outcome") not in _OPEN_OUTCOMES:
+        if not isinstance(stored, dict) or stored.get("outcome") not in (*_OPEN_OUTCOMES, PENDING):
             return None
         balance = stored.get("balance")
         return cls(
@@ -71,7 +90,7 @@ class GateRecord:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """One version in a table's history; `record` is None when no gate let it in."""
+    """One version in a table's history; `record` is None when it was written past the gate."""
 
     version: int
     at: datetime
@@ -132,17 +151,85 @@ def last_gated(lake: Lake, table: Table) -> GatedVersion | None:
     """The newest version a gate let in; None when there is none.
 
     Commits of others that by protocol change no rows (compaction) are read through; a version somebody
-    wrote past the gate is never returned.
+    wrote past the gate, or that waits for it, is never returned.
+
+    Raises:
+        StorageError: The log is torn, or lacks the entry in which the gate opened.
     """
     head: int | None = None
     for commit in commits(lake, table):
-        if commit.record is not None:
-            version = commit.version if head is None else head
-            delta = lake.open(table, version)
-            assert delta is not None, "a table with history exists"
-            return GatedVersion(table, version, commit.at, commit.record, delta)
-        head = (commit.version if head is None else head) if commit.operation in _NEUTRAL_OPERATIONS else None
+        record = commit.record
+        if record is not None and not record.is_open:
+            return _opened_in(lake, table, record.last_open)
+        if record is not None:
+            version = record.readable_at(commit.version)
+            return _gated(lake, table, commit, head if head is not None and version == commit.version else version)
+        head = (commit.version if head is None else head) if commit.operation in NEUTRAL_OPERATIONS else None
     return None
+
+
+def _opened_in(lake: Lake, table: Table, version: int | None) -> GatedVersion | None:
+    """What the gate let in at `version`, without walking through thousands of pending commits."""
+    if version is None:
+        return None
+    entry = read_entry(lake.path(table), version)
+    commit = _commit({**entry.info, "version": version}) if entry else None
+    if commit is None or commit.record is None:
+        raise StorageError(
+            f"the log no longer holds version {version}, in which the gate opened last",
+            where=table.full_name,
+            mend="restore _delta_log from a backup",
+        )
+    return _gated(lake, table, commit, commit.record.readable_at(version))
+
+
+def _gated(lake: Lake, table: Table, commit: Commit, version: int) -> GatedVersion:
+    delta = lake.open(table, version)
+    assert delta is not None, "a table with history exists"
+    assert commit.record is not None, "somebody let it in"
+    return GatedVersion(table, version, commit.at, commit.record, delta)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the newest version of a table stands to its gate.
+
+    Args:
+        last_open: Newest version whose commit says that a gate opened; None when none did.
+        pending: Whether rows came since then that wait for the gate.
+        clean: Whether nobody wrote rows past the gate since then.
+    """
+
+    last_open: int | None
+    pending: bool
+    clean: bool
+
+
+def standing(table_path: Path, version: int) -> Standing:
+    """How a table stands whose newest version is `version`; -1 for a table never written.
+
+    Reads one entry in the usual case: pending commits carry on what the one before them said.
+
+    Raises:
+        StorageError: An entry is torn.
+    """
+    clean = True
+    for number in range(version, -1, -1):
+        entry = read_entry(table_path, number)
+        if entry is None:
+            return Standing(None, pending=True, clean=False)
+        record = GateRecord.from_metadata(entry.info)
+        if record is not None and record.is_open:
+            return Standing(number, pending=record.readable_at(number) != number, clean=clean)
+        if record is not None:
+            return Standing(record.last_open, pending=True, clean=clean and record.clean)
+        clean = clean and is_neutral(entry)
+    return Standing(None, pending=False, clean=clean)
+
+
+def is_neutral(entry: Entry) -> bool:
+    """Whether a commit by Delta's protocol changes no rows."""
+    return entry.info.get("operation") in NEUTRAL_OPERATIONS
 
 
 def is_exempt(table: Table) -> bool:

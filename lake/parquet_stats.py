@@ -18,7 +18,11 @@ _MAX_TEXT = 32
 
 def file_statistics(file: Path) -> str:
     """JSON with numRecords, and minValues, maxValues and nullCount of the columns whose footer has them."""
-    metadata = pq.read_metadata(file)
+    return footer_statistics(pq.read_metadata(file))
+
+
+def footer_statistics(metadata: pq.FileMetaData) -> str:
+    """The same from a footer at hand."""
     low: dict[str, Any] = {}
     high: dict[str, Any] = {}
     nulls: dict[str, int] = {}

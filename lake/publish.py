@@ -8,27 +8,34 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from deltalake import CommitProperties, DeltaTable, Schema, Transaction
-from deltalake.transaction import AddAction, create_table_with_add_actions
+from deltalake import DeltaTable
 
+from lake import log
 from lake.candidate import Candidate, Run, SaveMode
 from lake.checks import GateResult
-from lake.errors import GateError, StorageError
-from lake.gated import EXEMPT, GatedVersion, GateRecord, is_exempt, last_gated
+from lake.durable import NameNotKeptError, make_directory, sync_directory, sync_file
+from lake.errors import GateError, LakeBusyError, StorageError
+from lake.foreign import keep_foreign
+from lake.gated import EXEMPT, PENDING, GateRecord, is_exempt, last_gated, standing
 from lake.lake import Lake, readable
+from lake.log import Action
 from lake.parquet_stats import file_statistics
+from lake.restoring import plan_restoration
 from lake.table import Table
 from lake.tables import quarantine_of
 from lake.tables import table as declared
 
 # Any version can be asked what let it in, so commit information outlives the data it speaks of.
-_TABLE_PROPERTIES = {"delta.logRetentionDuration": "interval 3650 days"}
+TABLE_PROPERTIES = {"delta.logRetentionDuration": "interval 3650 days"}
+# Beside a service that commits fifty times a second an append finds the next version free within a few tries.
+_APPEND_TRIES = 100
+_CHECKPOINT_EVERY = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,88 +155,166 @@ def commit(lake: Lake, table: Table, files: tuple[Path, ...], mode: SaveMode, re
         raise GateError("only the platform's own tables are published without a contract", where=table.full_name)
     path = lake.path(table)
     delta = lake.open(table)
-    if delta is not None and mode == "append":
-        _refuse_foreign_rows(lake, table, delta)
-    version = 0 if delta is None else delta.version() + 1
+    version = -1 if delta is None else int(delta.version())
     # The version in the name keeps a file that is read from ever being written over.
-    moves = [(file, path / f"{version:010d}-{record.run_id}-{i:05d}.parquet") for i, file in enumerate(files)]
-    with readable(path), _moved_into(path, moves) as actions:
-        _write_log(path, table, delta, actions, mode, record)
-    return version
+    moves = [(file, path / f"{version + 1:010d}-{record.run_id}-{i:05d}.parquet") for i, file in enumerate(files)]
+    with readable(path), _moved_into(path, moves) as added:
+        committed = _write_log(lake, table, delta, added, mode, record)
+        if committed % _CHECKPOINT_EVERY == _CHECKPOINT_EVERY - 1:
+            checkpoint(lake, table)
+    return committed
 
 
 def _write_log(
-    path: Path, table: Table, delta: DeltaTable | None, actions: list[AddAction], mode: SaveMode, record: GateRecord
-) -> None:
-    schema = Schema.from_arrow(table.schema)
-    properties = CommitProperties(
-        custom_metadata=record.to_metadata(),
-        # Whoever committed since we read has changed what this commit was judged against.
-        max_commit_retries=0,
-        app_transactions=[Transaction(_application(batch), 1) for batch in record.batches],
-    )
-    if delta is None:
-        create_table_with_add_actions(
-            str(path),
-            schema,
-            actions,
-            mode="error",
-            name=table.full_name,
-            description=table.description,
-            configuration=_TABLE_PROPERTIES,
-            commit_properties=properties,
-        )
-    else:
-        delta.create_write_transaction([*actions], mode, schema, commit_properties=properties)
+    lake: Lake, table: Table, delta: DeltaTable | None, added: list[Action], mode: SaveMode, record: GateRecord
+) -> int:
+    path = lake.path(table)
+    version = -1 if delta is None else int(delta.version())
+    removed = _removals(delta) if delta is not None and mode == "overwrite" else []
+    for _ in range(_APPEND_TRIES if mode == "append" else 1):
+        kept = _allowed_onto(table, path, version, record) if mode == "append" and version >= 0 else record
+        actions = [
+            log.commit_info("WRITE", {"mode": mode.capitalize(), "partitionBy": "[]"}, kept.to_metadata()),
+            *(log.create(table, TABLE_PROPERTIES) if version < 0 else ()),
+            *(log.application(_application(batch), 1) for batch in record.batches),
+            *removed,
+            *added,
+        ]
+        keep_foreign(path, version)
+        if log.write_entry(path, version + 1, actions):
+            return version + 1
+        # Whoever committed since has changed what this commit is judged against: look again.
+        newest = _newest_from(path, version)
+        _refuse_same_batches(path, range(version + 1, newest + 1), record)
+        version = newest
+    raise LakeBusyError("another writer committed first", where=str(path), mend="run the command again")
+
+
+def _refuse_same_batches(path: Path, versions: range, record: GateRecord) -> None:
+    ours = {_application(batch) for batch in record.batches}
+    for version in versions:
+        entry = log.read_entry(path, version)
+        if entry and ours & {action["txn"]["appId"] for action in entry.actions if "txn" in action}:
+            raise LakeBusyError("another writer landed the same batch first", where=str(path), mend="run again")
+
+
+def _newest_from(path: Path, version: int) -> int:
+    while log.entry_path(path, version + 1).exists():
+        version += 1
+    return version
+
+
+def _removals(delta: DeltaTable) -> list[Action]:
+    actions = delta.get_add_actions(flatten=True)
+    paths, sizes = actions.column("path").to_pylist(), actions.column("size_bytes").to_pylist()
+    return [log.remove(name, size) for name, size in zip(paths, sizes, strict=True)]
 
 
 @contextmanager
-def _moved_into(path: Path, moves: list[tuple[Path, Path]]) -> Iterator[list[AddAction]]:
-    """Staged files at their place in the table; back in staging when the commit fails."""
+def _moved_into(path: Path, moves: list[tuple[Path, Path]]) -> Iterator[list[Action]]:
+    """Staged files at their place in the table, bytes and names kept; back in staging when the commit fails."""
     done: list[tuple[Path, Path]] = []
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        make_directory(path / log.LOG)
         actions = []
         for staged, target in moves:
             statistics = file_statistics(staged)
+            sync_file(staged)
             staged.replace(target)
             done.append((staged, target))
-            status = target.stat()
-            modified_ms = status.st_mtime_ns // 1_000_000
-            actions.append(AddAction(target.name, status.st_size, {}, modified_ms, True, statistics))
+            actions.append(log.add(target.name, target.stat(), statistics))
+        sync_directory(path)
         yield actions
+    except NameNotKeptError:
+        # The commit is there; the files it names have to be too.
+        raise
     except BaseException:
         for staged, target in done:
             target.replace(staged)
         raise
 
 
-def _refuse_foreign_rows(lake: Lake, table: Table, delta: DeltaTable) -> None:
-    gated: GatedVersion | None = last_gated(lake, table)
-    if gated is None or gated.version != delta.version():
+def _allowed_onto(table: Table, path: Path, version: int, record: GateRecord) -> GateRecord:
+    """What a commit may say of itself on top of `version`: open, or pending as rows below it are.
+
+    Raises:
+        StorageError: Somebody wrote past the gate.
+    """
+    found = standing(path, version)
+    if not found.clean:
         raise StorageError(
-            f"version {delta.version()} holds rows that no gate let in, and adding to it would let them through",
+            f"version {version} holds rows that no gate let in, and adding to it would let them through",
             where=table.full_name,
             mend=f"look at it with: ./lakehouse history {table.full_name}; "
             f"go back to the last gated version with: ./lakehouse restore {table.full_name}",
         )
+    return replace(record, outcome=PENDING, last_open=found.last_open) if found.pending else record
+
+
+def admit(lake: Lake, table: Table, version: int, record: GateRecord) -> Published:
+    """Let readers read a table up to `version`, whose pending rows passed its contract; adds no rows.
+
+    Args:
+        lake: The lake.
+        table: Declaration.
+        version: Newest version the contract has looked at.
+        record: Who admits, by which contract, with what outcome.
+
+    Raises:
+        StorageError: Somebody wrote past the gate.
+        LakeBusyError: Others commit faster than this can.
+    """
+    path = lake.path(table)
+    newest = version
+    for _ in range(_APPEND_TRIES):
+        newest = _newest_from(path, newest)
+        _allowed_onto(table, path, newest, record)
+        kept = replace(record, admits=version)
+        with readable(path):
+            keep_foreign(path, newest)
+            if log.write_entry(path, newest + 1, [log.commit_info("ADMIT", {}, kept.to_metadata())]):
+                return Published(table.full_name, kept.readable_at(newest + 1), changed=True)
+    raise LakeBusyError("other writers commit faster than this one", where=str(path), mend="run the command again")
+
+
+def checkpoint(lake: Lake, table: Table) -> None:
+    """Write the state of a table's newest version as one file, from which readers start.
+
+    Raises:
+        StorageError: The log is torn, or the disk is full.
+    """
+    delta = lake.open(table)
+    if delta is None:
+        return
+    directory = lake.path(table) / log.LOG
+    with readable(lake.path(table)):
+        delta.create_checkpoint()
+        for file in (*directory.glob(f"{delta.version():020d}.checkpoint*"), directory / "_last_checkpoint"):
+            sync_file(file)
+        sync_directory(directory)
 
 
 def restore(lake: Lake, table: Table) -> Published:
-    """Make the last gated version the newest again, dropping what was written past the gate.
+    """Take what was written past the gate out of a table; rows of ours stay, those that wait for the gate too.
 
     Raises:
-        StorageError: No version was ever gated.
+        StorageError: No row of ours was ever in it, or the log or a file that this needs is gone.
+        LakeBusyError: Another writer committed first.
     """
-    gated, delta = last_gated(lake, table), lake.open(table)
-    if gated is None or delta is None:
+    path, delta = lake.path(table), lake.open(table)
+    version = -1 if delta is None else int(delta.version())
+    found = standing(path, version)
+    if delta is None or (found.clean and found.last_open is None and not found.pending):
         raise StorageError("no version was ever let in by a gate", where=table.full_name)
-    if gated.version == delta.version():
-        return Published(table.full_name, gated.version, changed=False)
-    with readable(lake.path(table)):
-        delta.restore(gated.version, commit_properties=CommitProperties(custom_metadata=gated.record.to_metadata()))
-        delta.update_incremental()
-        return Published(table.full_name, int(delta.version()), changed=True)
+    if found.clean:
+        return Published(table.full_name, version, changed=False)
+    plan = plan_restoration(lake, table, delta)
+    info = log.commit_info("RESTORE", {"version": str(plan.base)}, plan.record.to_metadata())
+    with readable(path):
+        keep_foreign(path, version)
+        if log.write_entry(path, version + 1, [info, *plan.actions]):
+            return Published(table.full_name, version + 1, changed=True)
+    raise LakeBusyError("another writer committed first", where=str(path), mend="run the command again")
 
 
 def _application(batch_id: str) -> str:

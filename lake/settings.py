@@ -156,6 +156,38 @@ class FlowSettings(_Section):
     task_timeout_s: Annotated[int, Field(ge=1, le=86_400)] = 3_600
 
 
+class ApiSettings(_Section):
+    """Where the HTTP service listens, and what it lets in."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65_535)] = 8000
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    keys_file: Path = Path("data/api/keys.json")
+    development: bool = False
+    requests_per_second: Annotated[float, Field(gt=0, le=1_000_000)] = 20_000
+    request_timeout_s: Annotated[float, Field(gt=0, le=600)] = 30
+    max_row_bytes: Annotated[int, Field(ge=1_024, le=16 * 1024 * 1024)] = 64 * 1024
+    max_batch_bytes: Annotated[int, Field(ge=1_024, le=1024 * 1024 * 1024)] = 64 * 1024 * 1024
+    max_batch_rows: Annotated[int, Field(ge=1, le=1_000_000)] = 100_000
+    held_bytes: Annotated[int, Field(ge=1_024, le=64 * 1024**3)] = 512 * 1024 * 1024
+    log_requests: bool = False
+
+
+class IngestSettings(_Section):
+    """How rows that come over HTTP become commits, and for how long a repeat is known."""
+
+    max_wait_ms: Annotated[float, Field(ge=0, le=1_000)] = 20
+    max_group_rows: Annotated[int, Field(ge=1, le=10_000_000)] = 200_000
+    queue_rows: Annotated[int, Field(ge=1, le=100_000_000)] = 500_000
+    queue_bytes: Annotated[int, Field(ge=1_024, le=64 * 1024**3)] = 256 * 1024 * 1024
+    window_hours: Annotated[float, Field(gt=0, le=8_760)] = 24
+    window_rows: Annotated[int, Field(ge=1_000, le=1_000_000_000)] = 5_000_000
+    compact_files: Annotated[int, Field(ge=2, le=100_000)] = 1_000
+    checkpoint_commits: Annotated[int, Field(ge=2, le=100_000)] = 1_000
+    log_commits_kept: Annotated[int, Field(ge=100, le=10_000_000)] = 20_000
+    drain_s: Annotated[float, Field(ge=1, le=600)] = 20
+
+
 class Settings(_Section):
     """The whole configuration."""
 
@@ -169,6 +201,8 @@ class Settings(_Section):
     gates: GateSettings = GateSettings()
     export: ExportSettings = ExportSettings()
     flow: FlowSettings = FlowSettings()
+    api: ApiSettings = ApiSettings()
+    ingest: IngestSettings = IngestSettings()
 
     def with_engine(self, name: EngineName | None) -> Self:
         """The same settings with another engine for the models; as they are when `name` is None."""

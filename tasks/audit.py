@@ -19,9 +19,12 @@ from tasks.workspace import Workspace
 
 
 def record_layer(
-    workspace: Workspace, layer: Layer, candidates: Mapping[str, Candidate], gates: Mapping[str, GateResult]
+    workspace: Workspace,
+    layer: Layer | str,
+    candidates: Mapping[str, Candidate],
+    gates: Mapping[str, GateResult],
 ) -> None:
-    """Append a layer's check outcomes and row balances, open gate or shut."""
+    """Append check outcomes and row balances of a layer, or of another step of that name, open gate or shut."""
     run = workspace.run
     checks = [
         {

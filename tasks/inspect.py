@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 
 import pyarrow as pa
 
@@ -44,9 +45,9 @@ def table_summaries(lake: Lake) -> list[TableSummary]:
     ]
 
 
-def history(lake: Lake, table: Table) -> list[Commit]:
-    """Every version of a table, newest first, with what let it in."""
-    return list(commits(lake, table))
+def history(lake: Lake, table: Table, limit: int | None = None) -> list[Commit]:
+    """Versions of a table, newest first, with what let each in; all that the log holds when `limit` is None."""
+    return list(islice(commits(lake, table), limit))
 
 
 def head(workspace: Workspace, table: Table, limit: int, where: str | None = None) -> pa.Table:

@@ -1,54 +1,49 @@
-"""Maintenance: compact small files and drop files no kept version needs, table by table."""
+"""Maintenance: repair, compact small files and drop files no kept version needs, table by table."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from deltalake import CommitProperties
-
-from lake.gated import last_gated
-from lake.lake import readable
+from lake.compaction import compact
+from lake.publish import checkpoint
+from lake.repair import repair
+from lake.same_rows import carried
 from lake.table import Table
 from lake.tables import BY_NAME
+from lake.vacuum import vacuum
 from tasks.workspace import Workspace
 
-HOURS_A_DAY = 24
+_FEWEST_FILES = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Maintained:
-    """What maintenance did to one table, in files."""
+    """What maintenance did to one table: torn things put right, small files merged, old files deleted."""
 
     table: str
+    repaired: int
     compacted: int
     removed: int
 
 
 def maintain(workspace: Workspace) -> list[Maintained]:
-    """Compact, vacuum by each table's declared retention, and checkpoint; rows stay the same.
+    """Repair, compact, vacuum by each table's declared retention, and checkpoint; rows stay the same.
 
     Raises:
         StorageError: A table cannot be read or written.
+        LakeBusyError: Others commit faster than this can.
     """
     return [done for table in BY_NAME.values() if (done := _maintain_table(workspace, table)) is not None]
 
 
 def _maintain_table(workspace: Workspace, table: Table) -> Maintained | None:
     lake = workspace.lake
-    gated, delta = last_gated(lake, table), lake.open(table)
+    repaired = repair(lake, table)
+    delta = lake.open(table)
     # Compacting past the gate would mix checked files with unchecked ones.
-    if gated is None or delta is None or gated.version != delta.version():
-        return None
-    # The same rows under the same gate: the record goes along.
-    properties = CommitProperties(custom_metadata=gated.record.to_metadata())
-    with readable(lake.path(table)):
-        compacted = delta.optimize.compact(commit_properties=properties)["numFilesRemoved"]
-        removed = delta.vacuum(
-            retention_hours=table.retention_days * HOURS_A_DAY,
-            dry_run=False,
-            full=True,
-            enforce_retention_duration=False,
-            commit_properties=properties,
-        )
-        delta.create_checkpoint()
-    return Maintained(table.full_name, compacted, len(removed))
+    if delta is None or carried(lake.path(table), int(delta.version())) is None:
+        return Maintained(table.full_name, len(repaired), 0, 0) if repaired else None
+    compacted = compact(lake, table, min_files=_FEWEST_FILES)
+    removed = vacuum(lake, table)
+    checkpoint(lake, table)
+    return Maintained(table.full_name, len(repaired), compacted.removed if compacted else 0, removed)

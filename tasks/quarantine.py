@@ -19,6 +19,7 @@ from lake.table import Layer, Table
 from lake.tables import BRONZE, COMPANY_SILVER, SILVER, quarantine_of
 from lake.tables import table as declared
 from lake.tables.platform import QUARANTINE_DECISIONS
+from tasks.admit import admit_layer
 from tasks.audit import append_audit
 from tasks.guest_engine import guest_engine
 from tasks.landing import QuarantinedRow, reland
@@ -111,6 +112,8 @@ def _land_again(
         candidate = reland(engine, bronze, quarantined_rows, corrections, workspace.staging, workspace.run, settings)
     if candidate.files:
         release_layer(workspace, Layer.BRONZE, [Built(bronze.full_name, candidate.files, "replay", candidate)])
+        # Beside rows that came over HTTP the landed ones wait with them.
+        admit_layer(workspace, (bronze,))
 
 
 def _relanded(workspace: Workspace, bronze: Table, rows: Sequence[dict[str, Any]]) -> set[str]:

@@ -13,8 +13,8 @@ from typing import Any
 import pyarrow as pa
 
 from lake.table import TEXT, Table
+from lake.text_types import not_a
 from tasks.landing.chunk import Chunk, RefusedLine, column_rules, text_rows
-from tasks.landing.strict_types import not_a
 from tasks.landing.text_lines import Readable, collector_paused, line_blocks
 
 NOT_JSON = "not_json"

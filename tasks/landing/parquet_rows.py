@@ -15,10 +15,10 @@ import pyarrow.parquet as pq
 import pyarrow.types as kinds
 
 from lake.table import COUNT, DATE, TEXT, TIMESTAMP, Column, Table
+from lake.text_types import FIRST_DAY, FIRST_MOMENT, LAST_DAY, LAST_MOMENT
 from sql.engines.duckdb import DuckDBEngine, duckdb_type, sql_text
 from tasks.landing.chunk import LINE, Chunk, FileRefusedError, column_rules, shown, text_rows
 from tasks.landing.part import Origin
-from tasks.landing.strict_types import FIRST_DAY, FIRST_MOMENT, LAST_DAY, LAST_MOMENT
 
 NOT_PARQUET = "not_parquet"
 _BATCH_ROWS = 16_384

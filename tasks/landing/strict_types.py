@@ -13,6 +13,20 @@ from typing import Self
 import pyarrow as pa
 
 from lake.table import COUNT, DATE, TEXT, TIMESTAMP, Column, Table
+from lake.text_types import (
+    BELOW_MICROSECONDS,
+    DAY,
+    DECIMAL,
+    FIRST_DAY,
+    FIRST_MOMENT,
+    FOUR_DIGIT_YEAR,
+    INTEGER,
+    LAST_DAY,
+    LAST_MOMENT,
+    LOCAL_TIME,
+    TIME,
+    finer_than,
+)
 from sql.engines.duckdb import DuckDBEngine, duckdb_type
 from tasks.landing.chunk import BROKEN, LINE
 
@@ -21,33 +35,6 @@ RULES = "_rules"
 
 # DuckDB gives each thread whole record batches; one batch a chunk would keep it to one thread.
 _BATCH_ROWS = 16_384
-
-# Years that Python, Spark and every other reader of the lake can hold.
-FIRST_DAY, LAST_DAY = "0001-01-01", "9999-12-31"
-FIRST_MOMENT, LAST_MOMENT = f"{FIRST_DAY} 00:00:00+00", f"{LAST_DAY} 23:59:59.999999+00"
-
-_INTEGER = r"[+-]?\d+"
-_DECIMAL = r"[+-]?(\d+(\.\d+)?|\.\d+)"
-# More digits than four are years beyond the range, told apart from text that is no time at all.
-_DATE = r"-?\d{4,6}-\d{2}-\d{2}"
-_CLOCK = r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?"
-_ZONE = r"(Z|[+-]([01]\d|2[0-3])(:?[0-5]\d)?)"
-_LOCAL_TIME = f"{_DATE}[T ]{_CLOCK}"
-_TIME = _LOCAL_TIME + _ZONE
-_FOUR_DIGIT_YEAR = r"^\d{4}-"
-_BELOW_MICROSECONDS = r"\.\d{6}\d*[1-9]"
-
-_NOT_A = {
-    str(TEXT): "not_text",
-    str(COUNT): "not_an_integer",
-    str(DATE): "not_a_date",
-    str(TIMESTAMP): "not_a_timestamp",
-}
-
-
-def not_a(column: Column) -> str:
-    """The rule broken by a value that is nothing like the column's type."""
-    return f"{column.name}_{_NOT_A.get(str(column.type), 'not_a_decimal')}"
 
 
 class StrictTypes:
@@ -122,7 +109,7 @@ def _text_rules(column: Column) -> list[str]:
 
 
 def _integer_rules(column: Column) -> list[str]:
-    matches = _matches(column, _INTEGER)
+    matches = _matches(column, INTEGER)
     return [
         _rule(column, f"NOT {matches}", "not_an_integer"),
         _rule(column, f"{matches} AND {_typed(column)} IS NULL", "out_of_range"),
@@ -130,8 +117,8 @@ def _integer_rules(column: Column) -> list[str]:
 
 
 def _decimal_rules(column: Column) -> list[str]:
-    matches = _matches(column, _DECIMAL)
-    finer = rf"\.\d{{{column.type.scale + 1}}}"
+    matches = _matches(column, DECIMAL)
+    finer = finer_than(column.type.scale)
     return [
         _rule(column, f"NOT {matches}", "not_a_decimal"),
         _rule(column, f"{matches} AND regexp_matches(\"{column.name}\", '{finer}')", "too_precise"),
@@ -141,16 +128,16 @@ def _decimal_rules(column: Column) -> list[str]:
 
 def _date_rules(column: Column) -> list[str]:
     bounds = f"DATE '{FIRST_DAY}' AND DATE '{LAST_DAY}'"
-    return [_calendar_rule(column, _DATE, "not_a_date", bounds)]
+    return [_calendar_rule(column, DAY, "not_a_date", bounds)]
 
 
 def _timestamp_rules(column: Column) -> list[str]:
     bounds = f"TIMESTAMPTZ '{FIRST_MOMENT}' AND TIMESTAMPTZ '{LAST_MOMENT}'"
-    finer = f"{_matches(column, _TIME)} AND regexp_matches(\"{column.name}\", '{_BELOW_MICROSECONDS}')"
+    finer = f"{_matches(column, TIME)} AND regexp_matches(\"{column.name}\", '{BELOW_MICROSECONDS}')"
     return [
-        _rule(column, _matches(column, _LOCAL_TIME), "has_no_zone"),
-        f"CASE WHEN NOT {_matches(column, _LOCAL_TIME)} "
-        f"THEN {_calendar_rule(column, _TIME, 'not_a_timestamp', bounds)} END",
+        _rule(column, _matches(column, LOCAL_TIME), "has_no_zone"),
+        f"CASE WHEN NOT {_matches(column, LOCAL_TIME)} "
+        f"THEN {_calendar_rule(column, TIME, 'not_a_timestamp', bounds)} END",
         _rule(column, finer, "too_precise"),
     ]
 
@@ -160,7 +147,7 @@ def _calendar_rule(column: Column, pattern: str, unreadable: str, bounds: str) -
     name = column.name
     return (
         f"CASE WHEN NOT {_matches(column, pattern)} THEN '{name}_{unreadable}' "
-        f"WHEN NOT regexp_matches(\"{name}\", '{_FOUR_DIGIT_YEAR}') THEN '{name}_out_of_range' "
+        f"WHEN NOT regexp_matches(\"{name}\", '{FOUR_DIGIT_YEAR}') THEN '{name}_out_of_range' "
         f"WHEN \"{name}\" IS NOT NULL AND {_typed(column)} IS NULL THEN '{name}_{unreadable}' "
         f"WHEN {_typed(column)} NOT BETWEEN {bounds} THEN '{name}_out_of_range' END"
     )

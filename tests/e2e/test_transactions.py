@@ -6,6 +6,8 @@ import shutil
 import signal
 import subprocess
 import time
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,11 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable
 
-from lake.tables import ANOMALIES
+from lake.lake import Lake
+from lake.tables import ANOMALIES, BRONZE_TRANSACTIONS
 from spark.java import find_java
 from tests.e2e.conftest import EMPTY, Cli
+from tests.lake.conftest import append_pending
 
 pytestmark = pytest.mark.e2e
 
@@ -127,6 +131,31 @@ def test_bad_rows_are_quarantined_with_reasons_and_the_rest_is_judged(empty: Cli
     flagged = rows(empty, "gold.transaction_anomalies")
     assert flagged["transaction_id"].to_list() == ["t50"]
     assert flagged["rules"].to_list() == [["high_amount", "very_high_amount"]]
+
+
+def test_rows_over_http_and_files_beside_them_come_to_silver_and_gold_in_one_run(empty: Cli) -> None:
+    empty.settings["LAKEHOUSE_TRANSACTIONS__ENABLED"] = "false"
+    lake = Lake(empty.folder / "data" / "lake")
+    lake.prepare()
+    texts = {"account_id": "a1", "merchant_id": "m1", "category": "grocery", "currency": "EUR", "channel": "online"}
+    good: dict[str, Any] = {"occurred_at": datetime(2026, 1, 20, 12, tzinfo=UTC), **texts}
+    append_pending(lake, BRONZE_TRANSACTIONS, ["h1", "h2"], amount=Decimal("10000.01"), **good)
+    history = empty.json("history", "bronze.transactions")
+    assert [line["record"]["outcome"] for line in history] == ["PENDING"]
+    assert "waits for the gate" in empty("history", "bronze.transactions").stdout
+    empty.drop("transactions", "own.csv", HEADER + "f1,a1,m1,grocery,2026-01-20T12:00:00Z,10.00,EUR,online\n")
+    summary = empty.json("transactions", "run", "--engine", "sail")
+    assert {"check bronze.transactions", "admit bronze"} <= {line["name"] for line in summary["steps"]}
+    assert [row["published"] for row in summary["balance"] if row["table"] == "bronze.transactions"] == [1, 2]
+    assert rows(empty, "silver.transactions")["transaction_id"].to_list() == ["f1", "h1", "h2"]
+    assert rows(empty, "gold.transaction_anomalies")["transaction_id"].to_list() == ["h1", "h2"]
+    assert empty.json("check", "bronze.transactions")[0]["rows_tested"] == 3
+    append_pending(lake, BRONZE_TRANSACTIONS, ["h3"], amount=Decimal("1.00"), **good)
+    assert [row["published"] for row in empty.json("land")] == [1]
+    assert [row["transaction_id"] for row in empty.json("show", "bronze.transactions")] == ["f1", "h1", "h2", "h3"]
+    done = {line["table"]: line for line in empty.json("maintain")}
+    assert done["bronze.transactions"]["compacted"] == 3
+    assert len(empty.json("show", "bronze.transactions")) == 4
 
 
 def test_there_is_nothing_to_judge_before_transactions_land(empty: Cli) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -12,6 +13,7 @@ from lake.checks import CheckResult, GateResult, Outcome
 from lake.errors import GateError, LakeBusyError, StorageError
 from lake.gated import commits, last_gated
 from lake.lake import Lake
+from lake.parquet_stats import file_statistics
 from lake.publish import has_landed, publish, restore
 from lake.tables import table
 from tests.lake.conftest import RUN, CandidateMaker, passing
@@ -155,25 +157,50 @@ def test_compaction_by_somebody_else_is_read_through(lake: Lake, make_candidate:
     assert last_gated(lake, PLANS).version >= 2  # type: ignore[union-attr]
 
 
-def test_losing_the_race_to_another_writer_leaves_the_candidate_staged(
-    lake: Lake, make_candidate: CandidateMaker, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("rival_batch", ["b2", "b3"])
+def test_an_append_that_loses_the_race_is_tried_again_unless_the_winner_landed_the_same_batch(
+    lake: Lake, make_candidate: CandidateMaker, monkeypatch: pytest.MonkeyPatch, rival_batch: str
 ) -> None:
     first = make_candidate("p1")
     publish(lake, first, passing(first), RUN, {})
     late = make_candidate("p2", batch="b2")
+    rival = dataclasses.replace(make_candidate("p3", batch="rival"), batches=(rival_batch,))
 
-    def other_writer_first(*_: object) -> str:
+    def other_writer_first(file: Path) -> str:
         monkeypatch.undo()
-        rival = make_candidate("p3", batch="b3")
         publish(lake, rival, passing(rival), dataclasses.replace(RUN, run_id="run-2"), {})
-        return '{"numRecords": 1}'
+        return file_statistics(file)
+
+    monkeypatch.setattr("lake.publish.file_statistics", other_writer_first)
+    if rival_batch == "b2":
+        with pytest.raises(LakeBusyError, match="same batch"):
+            publish(lake, late, passing(late), RUN, {})
+        assert all(f.exists() for f in late.files)
+        assert plan_ids(lake) == ["p1", "p3"]
+    else:
+        assert publish(lake, late, passing(late), RUN, {}).version == 2
+        assert plan_ids(lake) == ["p1", "p2", "p3"]
+
+
+def test_an_overwrite_that_loses_the_race_leaves_the_candidate_staged(
+    lake: Lake, make_candidate: CandidateMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = make_candidate("p1", mode="overwrite", fingerprint="f1")
+    publish(lake, first, passing(first), RUN, {})
+    late = make_candidate("p2", batch="b2", mode="overwrite", fingerprint="f2")
+    rival = make_candidate("p3", batch="b3", mode="overwrite", fingerprint="f3")
+
+    def other_writer_first(file: Path) -> str:
+        monkeypatch.undo()
+        publish(lake, rival, passing(rival), dataclasses.replace(RUN, run_id="run-2"), {})
+        return file_statistics(file)
 
     monkeypatch.setattr("lake.publish.file_statistics", other_writer_first)
     with pytest.raises(LakeBusyError):
         publish(lake, late, passing(late), RUN, {})
     assert all(f.exists() for f in late.files)
     assert publish(lake, late, passing(late), RUN, {}).changed
-    assert plan_ids(lake) == ["p1", "p2", "p3"]
+    assert plan_ids(lake) == ["p2"]
 
 
 def test_history_longer_than_a_page_is_complete(lake: Lake, make_candidate: CandidateMaker) -> None:

@@ -1,7 +1,4 @@
-"""kill -9 at every step of a publish leaves the old or the new version, whole; running again ends right.
-
-Steps inside delta-rs (its log write is one atomic rename) are hit from outside by tests/e2e.
-"""
+"""kill -9 at every step of a publish leaves the old or the new version, whole; running again ends right."""
 
 from __future__ import annotations
 

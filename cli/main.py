@@ -26,6 +26,7 @@ from cyclopts import App, Group, Parameter  # noqa: E402
 from rich.text import Text  # noqa: E402
 
 from cli import (  # noqa: E402
+    commands_api,
     commands_lake,
     commands_project,
     commands_quarantine,
@@ -54,14 +55,16 @@ app = App(
 _RUN = Group("Run", sort_key=1)
 _LOOK = Group("Look", sort_key=2)
 _MEND = Group("Mend", sort_key=3)
-_SQL = Group("Models", sort_key=4)
-_PROJECT = Group("Project", sort_key=5)
+_SERVE = Group("Serve", sort_key=4)
+_SQL = Group("Models", sort_key=5)
+_PROJECT = Group("Project", sort_key=6)
 
 for _group, _commands in (
     (_RUN, (commands_run.run, commands_run.generate, commands_run.land, commands_run.build, commands_run.export)),
     (_RUN, (commands_transactions.app,)),
     (_LOOK, (commands_lake.tables, commands_lake.show, commands_lake.history, commands_lake.check)),
     (_MEND, (commands_quarantine.app, commands_lake.restore, commands_lake.maintain)),
+    (_SERVE, (commands_api.serve, commands_api.keys_app)),
     (_SQL, (commands_sql.app,)),
     (_PROJECT, (commands_project.doctor, commands_project.test, commands_project.bench)),
 ):

@@ -1,0 +1,210 @@
+"""What HTTP workers and the writer say to each other over a Unix socket.
+
+A frame is four bytes of length and a msgpack list of messages; many small messages share one, as the cost of a frame
+is that of a system call. Both sides are the same version of this code: there is no negotiation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Literal
+
+import msgspec
+import pyarrow as pa
+
+LENGTH_BYTES = 4
+# A batch of the largest allowed body, typed, with the reasons for what was refused.
+MAX_FRAME_BYTES = 2 * 1024**3
+
+
+class Row(msgspec.Struct, tag="r", array_like=True, frozen=True, gc=False):
+    """One row, as texts in declared order.
+
+    Args:
+        seq: Number of the request on its connection.
+        key: Id of the API key.
+        idempotency: Digest of key and Idempotency-Key; empty without one.
+        digest: Digest of the body; empty without an Idempotency-Key.
+        values: The payload's texts.
+    """
+
+    seq: int
+    key: str
+    idempotency: str
+    digest: str
+    values: tuple[str, ...]
+
+
+class RefusedRow(msgspec.Struct, array_like=True, frozen=True):
+    """A row of a batch that the door refused.
+
+    Args:
+        index: Position in the request, from 0.
+        rules: Names of the rules it broke.
+        payload: The row as received.
+    """
+
+    index: int
+    rules: tuple[str, ...]
+    payload: str
+
+
+class Batch(msgspec.Struct, tag="b", array_like=True, frozen=True):
+    """Many rows that passed the door, and those that did not.
+
+    Args:
+        seq: Number of the request on its connection.
+        key: Id of the API key.
+        idempotency: Digest of key and Idempotency-Key; empty without one.
+        digest: Digest of the body, under which its refused rows are quarantined once.
+        request_id: Named in quarantine.
+        strict: All rows or none.
+        received: Rows of the request.
+        repeated: Rows that repeat one of the same request.
+        rows: Arrow IPC stream of the typed rows.
+        indexes: Positions of the rows in the request, int64 in native order.
+        refused: What the door refused.
+    """
+
+    seq: int
+    key: str
+    idempotency: str
+    digest: str
+    request_id: str
+    strict: bool
+    received: int
+    repeated: int
+    rows: bytes
+    indexes: bytes
+    refused: tuple[RefusedRow, ...]
+
+
+class Find(msgspec.Struct, tag="f", array_like=True, frozen=True):
+    """Asks in which version an id was committed, as far back as the ledger goes."""
+
+    seq: int
+    transaction_id: str
+
+
+Request = Row | Batch | Find
+
+
+class Committed(msgspec.Struct, tag="c", array_like=True, frozen=True, gc=False):
+    """The row is in `version`; `repeated` when it was before this request came."""
+
+    seq: int
+    version: int
+    repeated: bool
+
+
+class BrokenRule(msgspec.Struct, array_like=True, frozen=True):
+    """Why the door refused a field: where, by which rule, and in words."""
+
+    pointer: str
+    rule: str
+    detail: str
+
+
+class RowRefused(msgspec.Struct, tag="x", array_like=True, frozen=True):
+    """The row breaks rules; it is nowhere."""
+
+    seq: int
+    broken: tuple[BrokenRule, ...]
+
+
+class BatchCommitted(msgspec.Struct, tag="d", array_like=True, frozen=True):
+    """Where a batch's rows went.
+
+    Args:
+        seq: Of the request.
+        version: Version that holds them all; None when no row of it was ever committed.
+        committed: Rows that this request added.
+        duplicates: Rows that were there already.
+        quarantined: Rows in quarantine.
+        conflicts: Positions of rows whose id is there with other values.
+        replayed: Whether this is the answer to an earlier request with the same Idempotency-Key.
+    """
+
+    seq: int
+    version: int | None
+    committed: int
+    duplicates: int
+    quarantined: int
+    conflicts: tuple[int, ...]
+    replayed: bool
+
+
+class Conflict(msgspec.Struct, tag="k", array_like=True, frozen=True):
+    """The id, or the Idempotency-Key, is known with another body; for a strict batch, with the rows in question."""
+
+    seq: int
+    what: Literal["transaction_id", "idempotency_key"]
+    indexes: tuple[int, ...] = ()
+
+
+class Busy(msgspec.Struct, tag="y", array_like=True, frozen=True):
+    """The queue is full: nothing was taken."""
+
+    seq: int
+    retry_after_s: int
+
+
+class Failed(msgspec.Struct, tag="e", array_like=True, frozen=True):
+    """The storage refused the commit; nothing of the request is in the table."""
+
+    seq: int
+    reason: str
+
+
+class Found(msgspec.Struct, tag="F", array_like=True, frozen=True):
+    """Answers Find; None: not in the ledger."""
+
+    seq: int
+    version: int | None
+
+
+class State(msgspec.Struct, tag="s", array_like=True, frozen=True):
+    """How the writer is, told unasked a few times a second."""
+
+    version: int
+    queued_rows: int
+    queued_bytes: int
+    last_commit_s_ago: float | None
+    failing: str
+
+
+Reply = Committed | RowRefused | BatchCommitted | Conflict | Busy | Failed | Found | State
+
+_encoder = msgspec.msgpack.Encoder()
+requests_decoder = msgspec.msgpack.Decoder(list[Request])
+replies_decoder = msgspec.msgpack.Decoder(list[Reply])
+
+
+def frame(messages: list[Request] | list[Reply]) -> bytes:
+    """Messages as one frame."""
+    content = _encoder.encode(messages)
+    return len(content).to_bytes(LENGTH_BYTES, "big") + content
+
+
+async def read_frame(reader: asyncio.StreamReader) -> bytes | None:
+    """The content of the next frame; None when the other side has gone.
+
+    Raises:
+        ValueError: It is longer than any frame of ours.
+    """
+    try:
+        length = int.from_bytes(await reader.readexactly(LENGTH_BYTES), "big")
+        if length > MAX_FRAME_BYTES:
+            raise ValueError(f"a frame of {length} bytes")
+        return await reader.readexactly(length)
+    except (asyncio.IncompleteReadError, ConnectionError):
+        return None
+
+
+def as_stream(rows: pa.Table) -> bytes:
+    """Rows as an Arrow IPC stream, as `Batch.rows` has them."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, rows.schema) as writer:
+        writer.write_table(rows)
+    content: bytes = sink.getvalue().to_pybytes()
+    return content

@@ -67,6 +67,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.readers = ThreadPoolExecutor(READING_THREADS, thread_name_prefix="reading")
     app.state.writer = WriterClient(settings)
     app.state.bodies = BodyBudget(settings.api.held_bytes)
+    app.router.routes.append(ingest.QuickRoute())
     for router in ROUTERS:
         app.include_router(router)
     app.add_exception_handler(HTTPException, _from_http)

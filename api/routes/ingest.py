@@ -12,6 +12,8 @@ from typing import Annotated
 import msgspec
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from api.openapi import problem_responses
 from api.problems import FieldError, Problem, conflict, malformed, unavailable, unprocessable, unsupported
@@ -100,6 +102,22 @@ async def ingest(request: Request) -> Response:
         content = _encode({"transaction_id": values[0], "version": reply.version, "rows": 1, "status": "committed"})
         return _Answer(201, content, _REPLAYED) if reply.repeated else _Answer(201, content)
     raise _refusal(reply)
+
+
+class QuickRoute(Route):
+    """The route of single rows once more, without the framework's solving of dependencies, of which it has none.
+
+    That is a fifth of a request's cost. The route above describes it in the OpenAPI document.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(f"{router.prefix}/ingest", self._answer, methods=["POST"], include_in_schema=False)
+        self.app = self._answer
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["route"] = self
+        response = await ingest(Request(scope, receive, send))
+        await response(scope, receive, send)
 
 
 @router.post(

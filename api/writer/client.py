@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import subprocess
 import sys
 import time
@@ -182,6 +183,8 @@ class WriterClient:
         if self._starts > 1:
             metrics.WRITER_RESTARTS.inc()
         # A session of its own: Ctrl-C in a terminal ends the workers, whose last rows it still has to commit.
+        # Groups are small: waking threads costs more than they save.
+        environment = {"POLARS_MAX_THREADS": "1", **os.environ}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "api.writer"], stdin=subprocess.DEVNULL, start_new_session=True
+            [sys.executable, "-m", "api.writer"], stdin=subprocess.DEVNULL, start_new_session=True, env=environment
         )

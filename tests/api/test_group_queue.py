@@ -66,10 +66,15 @@ def test_a_lone_caller_does_not_wait_for_company() -> None:
     assert sorted(waits)[10] < 0.001
 
 
-def test_a_group_waits_while_callers_come_and_no_longer_than_the_bound() -> None:
+@pytest.mark.parametrize(
+    ("around", "size", "seconds"), [(100, (45, 60), (0.005, 0.05)), (10_000, (50, 300), (0.05, 0.1))]
+)
+def test_a_group_waits_for_half_of_the_callers_and_no_longer_than_the_bound(
+    around: int, size: tuple[int, int], seconds: tuple[float, float]
+) -> None:
     waiting = queue(max_wait_ms=50)
-    waiting.offer(-1, 1, 1)
-    waiting.offer(-2, 1, 1)
+    for item in range(around):
+        waiting.offer(-item, 1, 1)
     waiting.take()
     coming = True
 
@@ -88,8 +93,8 @@ def test_a_group_waits_while_callers_come_and_no_longer_than_the_bound() -> None
     coming = False
     caller.join()
     assert group is not None
-    assert len(group) > 20
-    assert 0.04 < waited < 0.15
+    assert size[0] <= len(group) <= size[1]
+    assert seconds[0] < waited < seconds[1]
 
 
 @pytest.mark.parametrize("callers", [2, 8])

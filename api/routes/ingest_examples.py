@@ -9,7 +9,7 @@ import orjson
 from lake.table import MONEY, TIMESTAMP, Column
 from lake.tables import BRONZE_TRANSACTIONS
 
-_EXAMPLE = {
+EXAMPLE = {
     "transaction_id": "t-000000001234",
     "account_id": "a-000042",
     "merchant_id": "m-000007",
@@ -26,8 +26,8 @@ def _field(column: Column) -> dict[str, Any]:
     if column.type == MONEY:
         return schema | {"type": ["string", "number"], "examples": ["12.50", 12.5]}
     if column.type == TIMESTAMP:
-        return schema | {"type": "string", "format": "date-time", "examples": [_EXAMPLE[column.name]]}
-    return schema | {"type": "string", "minLength": 1, "maxLength": 256, "examples": [_EXAMPLE[column.name]]}
+        return schema | {"type": "string", "format": "date-time", "examples": [EXAMPLE[column.name]]}
+    return schema | {"type": "string", "minLength": 1, "maxLength": 256, "examples": [EXAMPLE[column.name]]}
 
 
 _ROW = {
@@ -75,7 +75,7 @@ _ERROR = {
 
 ROW_BODY: dict[str, Any] = {
     "parameters": _HEADERS,
-    "requestBody": {"required": True, "content": {"application/json": {"schema": _ROW, "example": _EXAMPLE}}},
+    "requestBody": {"required": True, "content": {"application/json": {"schema": _ROW, "example": EXAMPLE}}},
 }
 ROW_ANSWERS: dict[int | str, dict[str, Any]] = {
     201: _object(
@@ -86,24 +86,24 @@ ROW_ANSWERS: dict[int | str, dict[str, Any]] = {
             "rows": {"const": 1},
             "status": {"const": "committed"},
         },
-        {"transaction_id": _EXAMPLE["transaction_id"], "version": 4711, "rows": 1, "status": "committed"},
+        {"transaction_id": EXAMPLE["transaction_id"], "version": 4711, "rows": 1, "status": "committed"},
     )
     | {"headers": _REPLAYED},
     202: _object(
         "The row was checked and waits for its commit; a crash may lose it.",
         {"transaction_id": {"type": "string"}, "rows": {"const": 1}, "status": {"const": "accepted"}},
-        {"transaction_id": _EXAMPLE["transaction_id"], "rows": 1, "status": "accepted"},
+        {"transaction_id": EXAMPLE["transaction_id"], "rows": 1, "status": "accepted"},
     ),
 }
 
-_LINES = "".join(orjson.dumps(_EXAMPLE | {"transaction_id": f"t-{i}"}).decode() + "\n" for i in (1, 2))
+_LINES = "".join(orjson.dumps(EXAMPLE | {"transaction_id": f"t-{i}"}).decode() + "\n" for i in (1, 2))
 _BINARY = {"type": "string", "format": "binary"}
 BATCH_BODY: dict[str, Any] = {
     "parameters": _HEADERS,
     "requestBody": {
         "required": True,
         "content": {
-            "application/json": {"schema": {"type": "array", "minItems": 1, "items": _ROW}, "example": [_EXAMPLE]},
+            "application/json": {"schema": {"type": "array", "minItems": 1, "items": _ROW}, "example": [EXAMPLE]},
             "application/x-ndjson": {"schema": {"type": "string"}, "example": _LINES},
             "application/vnd.apache.arrow.stream": {"schema": _BINARY},
         },

@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import BaseModel
 
 from api.answers import as_json, read
 from api.openapi import json_example, problem_responses
-from api.reading.overview import overviews
+from api.reading.overview import TableOverview, overviews
 
 router = APIRouter(prefix="/api/v1", tags=["reading"])
-
-
-class OneTable(BaseModel):
-    """A declared table; figures are null while there is no version to take them from."""
-
-    table: str
-    layer: str
-    description: str
-    rows: int | None
-    gated_version: int | None
-    newest_version: int | None
-    published_at: datetime | None
-    size_bytes: int | None
 
 
 class Tables(BaseModel):
     """Every declared table."""
 
-    tables: list[OneTable]
+    tables: list[TableOverview]
 
 
 _EXAMPLE = {

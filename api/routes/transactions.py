@@ -13,6 +13,7 @@ from api.answers import as_json, read
 from api.openapi import json_example, problem_responses
 from api.reading.parameters import MAX_ID_CHARS
 from api.reading.proof import State, prove
+from api.routes.ingest_examples import EXAMPLE
 
 router = APIRouter(prefix="/api/v1", tags=["reading"])
 
@@ -86,16 +87,7 @@ _EXAMPLE: dict[str, Any] = {
                 "received_at": "2026-04-01T09:30:00.125000Z",
                 "origin": _ORIGIN,
                 "batch": "rest/00000000000000004711/9c1f",
-                "values": {
-                    "transaction_id": "t-000000001234",
-                    "account_id": "a-000042",
-                    "merchant_id": "m-000007",
-                    "category": "grocery",
-                    "occurred_at": "2026-04-01T09:29:58Z",
-                    "amount": "12.50",
-                    "currency": "EUR",
-                    "channel": "online",
-                },
+                "values": EXAMPLE,
             }
         ],
     },

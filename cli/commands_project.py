@@ -110,9 +110,9 @@ def bench(name: str, *, rows: int | None = None, json: Path | None = None) -> No
     Parameters
     ----------
     name
-        detect, feed, handbook, medallion or sql.
+        detect, faults, feed, handbook, ingest, medallion, soak or sql.
     rows
-        Rows to measure at: events, or transactions [default: the benchmark's own sizes].
+        Rows to measure at: events, transactions, commits or kills [default: the benchmark's own sizes].
     json
         File to write the figures to; a chart goes beside it as PNG.
     """

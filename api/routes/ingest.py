@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -25,12 +24,11 @@ from api.rows.validation import as_text_table, check
 from api.security.keys import ApiKey
 from api.writer import protocol
 from api.writer.client import WriterClient
-from api.writer.protocol import BatchCommitted, Busy, Committed, Conflict, Reply, RowRefused
+from api.writer.protocol import BatchCommitted, Busy, Committed, Conflict, Reply, RowRefused, digest_of
 from lake.settings import Settings
 
 router = APIRouter(prefix="/api/v1", tags=["ingest"])
 
-_DIGEST_HEX = 32
 _IDEMPOTENCY_KEY = re.compile(rb"[\x21-\x7e]{1,255}")
 _STORAGE_RETRY_S = 5
 # Smaller ones are read faster than a thread takes over.
@@ -50,7 +48,7 @@ class _Asked:
 
     def idempotency(self, key: ApiKey) -> str:
         """Digest of API key and Idempotency-Key; empty without one."""
-        return _digest(key.id.encode() + b"\0" + self.idempotency_key) if self.idempotency_key else ""
+        return digest_of(key.id.encode() + b"\0" + self.idempotency_key) if self.idempotency_key else ""
 
 
 class _Answer(Response):
@@ -85,7 +83,7 @@ async def ingest(request: Request) -> Response:
     values = read_row(body)
     key: ApiKey = request.scope["state"]["key"]
     idempotency = asked.idempotency(key)
-    digest = _digest(body) if idempotency else ""
+    digest = digest_of(body) if idempotency else ""
     writer: WriterClient = state.writer
 
     def make(seq: int) -> protocol.Row:
@@ -145,7 +143,8 @@ async def ingest_batch(
     # Held until the answer, as the rows wait in memory until then.
     with state.bodies.hold(headers, most):
         body = await read_body(request.receive, headers, most)
-        batch, digest = await _read(asked.content_type.decode("latin-1"), body, settings.api.max_batch_rows)
+        kind, keyed = asked.content_type.decode("latin-1"), bool(asked.idempotency_key)
+        batch, digest = await _read(kind, body, settings.api.max_batch_rows, keyed=keyed)
         del body
         return await _send(request, asked, batch, digest, strict=strict)
 
@@ -186,13 +185,12 @@ def _asked(request: Request) -> _Asked:
     return asked
 
 
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:_DIGEST_HEX]
+async def _read(content_type: str, body: bytes, max_rows: int, *, keyed: bool) -> tuple[Batch, str]:
+    """The batch, and the digest of its body where something will be known by it."""
 
-
-async def _read(content_type: str, body: bytes, max_rows: int) -> tuple[Batch, str]:
     def read() -> tuple[Batch, str]:
-        return read_batch(content_type, body, max_rows=max_rows), _digest(body)
+        batch = read_batch(content_type, body, max_rows=max_rows)
+        return batch, digest_of(body) if keyed or batch.refused else ""
 
     return await asyncio.to_thread(read) if len(body) > _THREAD_FROM_BYTES else read()
 

@@ -34,6 +34,7 @@ from api.writer.protocol import (
     Request,
     Row,
     RowRefused,
+    digest_of,
 )
 from api.writer.rows_of_commit import RefusedRows, bronze_rows, quarantine_rows, quarantine_source, source
 from lake.candidate import Balance
@@ -198,9 +199,11 @@ class GroupCommit:
         waiting: dict[str, RefusedRows] = {}
         for batch in sent:
             request = batch.request
-            if batch.refused and not self._keys.is_quarantined(request.digest):
+            # Rows that came whole are as good as their body to know the request by.
+            digest = request.digest or (digest_of(request.rows) if batch.refused else "")
+            if batch.refused and not self._keys.is_quarantined(digest):
                 where = quarantine_source(request.key, request.request_id, request.idempotency)
-                waiting[request.digest] = RefusedRows(request.digest, where, batch.refused)
+                waiting[digest] = RefusedRows(digest, where, batch.refused)
         if not waiting:
             return
         rows = quarantine_rows([*waiting.values()], self._writer_id, self._last_us)

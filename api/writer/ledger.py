@@ -102,7 +102,7 @@ class _Run:
 
     @classmethod
     def of(cls, prints: Prints, versions: Versions) -> _Run:
-        order = np.argsort(prints.ids, kind="stable")
+        order = np.argsort(prints.ids)
         return cls(prints.take(order), versions[order])
 
     def __len__(self) -> int:

@@ -7,12 +7,14 @@ is that of a system call. Both sides are the same version of this code: there is
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from typing import Literal
 
 import msgspec
 import pyarrow as pa
 
 LENGTH_BYTES = 4
+_DIGEST_HEX = 32
 # A batch of the largest allowed body, typed, with the reasons for what was refused.
 MAX_FRAME_BYTES = 2 * 1024**3
 
@@ -56,7 +58,8 @@ class Batch(msgspec.Struct, tag="b", array_like=True, frozen=True):
         seq: Number of the request on its connection.
         key: Id of the API key.
         idempotency: Digest of key and Idempotency-Key; empty without one.
-        digest: Digest of the body, under which its refused rows are quarantined once.
+        digest: Digest of the body, under which its refused rows are quarantined once; empty when it has none and no
+            Idempotency-Key.
         request_id: Named in quarantine.
         strict: All rows or none.
         received: Rows of the request.
@@ -199,6 +202,11 @@ async def read_frame(reader: asyncio.StreamReader) -> bytes | None:
         return await reader.readexactly(length)
     except (asyncio.IncompleteReadError, ConnectionError):
         return None
+
+
+def digest_of(content: bytes) -> str:
+    """128 bits of SHA-256, as hexadecimal digits."""
+    return hashlib.sha256(content).hexdigest()[:_DIGEST_HEX]
 
 
 def as_stream(rows: pa.Table) -> bytes:

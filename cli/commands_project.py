@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import json as json_module
-import os
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
@@ -17,10 +16,8 @@ from cli.output import answers, console, print_json, print_table
 from lake.errors import BadInputError, LakehouseError, MissingToolError
 from lake.settings import PROJECT_ROOT, load_settings
 from spark.java import INSTALL_JAVA, find_java
-from spark.session import INSTALL_ENGINES, delta_jars
+from spark.session import INSTALL_ENGINES
 
-# Each may hold a Spark session and a Prefect server.
-_MOST_TEST_PROCESSES = 4
 _PACKAGES = ("prefect", "deltalake", "duckdb", "pyarrow", "polars", "sqlglot", "soda-core", "soda-duckdb")
 _ENGINE_PACKAGES = ("pyspark", "delta-spark", "pysail", "snowflake-connector-python", "soda-sparkdf", "matplotlib")
 _TEST_PACKAGES = ("pytest", "fakesnow", "ruff", "mypy")
@@ -84,22 +81,7 @@ def test(*arguments: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> No
         console.print(f"[bold]{' '.join(command)}[/]", highlight=False)
         _require(_tool(command), command[0])
     console.print("[bold]pytest[/]")
-    pytest = [sys.executable, "-m", "pytest", *(arguments or _on_every_core())]
-    sys.exit(subprocess.run(pytest, cwd=PROJECT_ROOT, check=False).returncode)
-
-
-def _on_every_core() -> tuple[str, ...]:
-    """Options for the whole suite: files side by side, each in one process, so that its fixtures are made once."""
-    if "spark.jars" not in delta_jars():
-        # Two Ivys that fetch the same jars at once disturb each other.
-        console.print("fetching delta-spark's jars", highlight=False)
-        fetch = (
-            "import pathlib, tempfile\nfrom spark.session import spark_session\n"
-            "with tempfile.TemporaryDirectory() as folder, spark_session(pathlib.Path(folder)): pass"
-        )
-        _require([sys.executable, "-c", fetch], "fetching jars")
-    processes = min(os.cpu_count() or 1, _MOST_TEST_PROCESSES)
-    return "--numprocesses", str(processes), "--dist", "loadfile"
+    sys.exit(subprocess.run([sys.executable, "-m", "pytest", *arguments], cwd=PROJECT_ROOT, check=False).returncode)
 
 
 def bench(name: str, *, rows: int | None = None, json: Path | None = None) -> None:

@@ -108,7 +108,7 @@ def _checks(engine: DuckDBEngine, table: Table, run_id: str) -> list[dict[str, A
         "SELECT check_name AS name, check_type AS type, column_name AS column, outcome, measured, threshold, "
         f"rows_tested, samples FROM audit.check_history WHERE table_name = {sql_text(table.full_name)} "
         f"AND run_id = {sql_text(run_id)} "
-        # Rows that land beside waiting ones are checked when they land and once more, with those, when all are admitted.
+        # Rows that land beside waiting ones are checked when they land, and with those when all are admitted.
         "QUALIFY row_number() OVER (PARTITION BY check_name ORDER BY rows_tested DESC) = 1 ORDER BY check_name"
     ).to_pylist()
     return [{**row, "samples": orjson.loads(row["samples"]) if row["samples"] else []} for row in rows]

@@ -13,6 +13,7 @@ from pathlib import Path
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError, DeltaProtocolError, TableNotFoundError
 
+from lake.durable import make_directory, sync_directory, write_file
 from lake.errors import LakeBusyError, NewerLakeError, StorageError
 from lake.table import Table
 
@@ -50,11 +51,13 @@ class Lake:
         self.check_format()
         marker = self.root / _MARKER
         try:
-            self.root.mkdir(parents=True, exist_ok=True)
+            make_directory(self.root)
             if not marker.exists():
                 temporary = self.root / f".{_MARKER}.{os.getpid()}"
-                temporary.write_text(json.dumps({"format_version": FORMAT_VERSION}) + "\n", encoding="utf-8")
+                temporary.unlink(missing_ok=True)
+                write_file(temporary, json.dumps({"format_version": FORMAT_VERSION}).encode() + b"\n")
                 temporary.replace(marker)
+                sync_directory(self.root)
             probe = self.root / f".probe.{os.getpid()}"
             probe.touch()
             probe.unlink()

@@ -15,8 +15,8 @@ from pathlib import Path
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
-from deltalake import DeltaTable
 
+from lake.active_files import ActiveFile, active_files
 from lake.durable import TEMPORARY_PREFIX, NameNotKeptError, sync_directory, sync_file
 from lake.errors import StorageError
 from lake.gated import last_gated
@@ -41,16 +41,6 @@ class Compacted:
     removed: int
     added: int
     version: int
-
-
-@dataclass(frozen=True, slots=True)
-class ActiveFile:
-    """A file of a table's version: path under its directory, bytes, rows (None: not said), moment written (ms)."""
-
-    name: str
-    size: int
-    rows: int | None
-    written_at: int
 
 
 def compact(lake: Lake, table: Table, *, min_files: int, target_bytes: int = TARGET_BYTES) -> Compacted | None:
@@ -88,13 +78,6 @@ def compact(lake: Lake, table: Table, *, min_files: int, target_bytes: int = TAR
         if made is not None:
             removed, added, newest = removed + len(group), added + 1, made
     return None if newest is None else Compacted(removed, added, newest)
-
-
-def active_files(delta: DeltaTable) -> list[ActiveFile]:
-    """Files of the version a table is opened at."""
-    actions = delta.get_add_actions(flatten=True)
-    columns = [actions.column(name).to_pylist() for name in ("path", "size_bytes", "num_records", "modification_time")]
-    return [ActiveFile(*values) for values in zip(*columns, strict=True)]
 
 
 def worth_merging(files: Sequence[ActiveFile], target_bytes: int) -> list[ActiveFile]:

@@ -227,6 +227,16 @@ def standing(table_path: Path, version: int) -> Standing:
     return Standing(None, pending=False, clean=clean)
 
 
+def record_at(table_path: Path, version: int) -> GateRecord | None:
+    """What a version's commit says about itself; None for one written past the gate, or no longer in the log.
+
+    Raises:
+        StorageError: The entry is torn.
+    """
+    entry = read_entry(table_path, version)
+    return GateRecord.from_metadata(entry.info) if entry else None
+
+
 def is_neutral(entry: Entry) -> bool:
     """Whether a commit by Delta's protocol changes no rows."""
     return entry.info.get("operation") in NEUTRAL_OPERATIONS

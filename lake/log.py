@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,11 @@ class Entry:
     @property
     def added(self) -> tuple[Action, ...]:
         return tuple(a["add"] for a in self.actions if "add" in a)
+
+    @property
+    def changes_columns(self) -> bool:
+        """Whether it says anew what the table's columns are, or who may read and write it."""
+        return any("metaData" in a or "protocol" in a for a in self.actions)
 
     @property
     def removed(self) -> tuple[Action, ...]:
@@ -155,14 +160,36 @@ def application(name: str, version: int) -> Action:
 
 def create(table: Table, configuration: Mapping[str, str]) -> tuple[Action, ...]:
     """The first actions of a table."""
-    metadata = {
-        "id": str(uuid.uuid4()),
-        "name": table.full_name,
-        "description": table.description,
+    columns = metadata(
+        str(uuid.uuid4()),
+        table.full_name,
+        table.description,
+        Schema.from_arrow(table.schema),
+        created_ms=time.time_ns() // 1_000_000,
+        configuration=configuration,
+    )
+    return {"protocol": _PROTOCOL}, columns
+
+
+def metadata(
+    identifier: str,
+    name: str | None,
+    description: str | None,
+    schema: Schema,
+    *,
+    created_ms: int | None,
+    configuration: Mapping[str, str],
+    partitioned_by: Sequence[str] = (),
+) -> Action:
+    """What a table is, its columns above all."""
+    columns = {
+        "id": identifier,
+        "name": name,
+        "description": description,
         "format": {"provider": "parquet", "options": {}},
-        "schemaString": Schema.from_arrow(table.schema).to_json(),
-        "partitionColumns": [],
-        "createdTime": time.time_ns() // 1_000_000,
+        "schemaString": schema.to_json(),
+        "partitionColumns": list(partitioned_by),
+        "createdTime": created_ms,
         "configuration": dict(configuration),
     }
-    return {"protocol": _PROTOCOL}, {"metaData": metadata}
+    return {"metaData": columns}

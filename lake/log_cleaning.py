@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from lake.checkpoints import is_whole
 from lake.durable import sync_directory, sync_file
-from lake.gated import GateRecord, standing
+from lake.gated import record_at, standing
 from lake.lake import Lake
-from lake.log import LOG, entry_path, read_entry
+from lake.log import LOG, entry_path
 from lake.log_listing import LogListing, list_log
 from lake.table import Table
 
@@ -88,8 +88,7 @@ def _base(lake: Lake, table: Table, listing: LogListing, commits_kept: int) -> i
     if not found.clean:
         return None
     if found.last_open is not None:
-        entry = read_entry(path, found.last_open)
-        record = GateRecord.from_metadata(entry.info) if entry else None
+        record = record_at(path, found.last_open)
         if record is None:
             return None
         oldest_kept = min(oldest_kept, record.readable_at(found.last_open))

@@ -17,14 +17,15 @@ import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
 from lake import log
+from lake.active_files import active_files
 from lake.candidate import Candidate, Run, SaveMode
 from lake.checks import GateResult
+from lake.committing import commit_on_top
 from lake.durable import NameNotKeptError, make_directory, sync_directory, sync_file
 from lake.errors import GateError, LakeBusyError, StorageError
-from lake.foreign import keep_foreign
 from lake.gated import EXEMPT, PENDING, GateRecord, is_exempt, last_gated, standing
 from lake.lake import Lake, readable
-from lake.log import Action
+from lake.log import Action, Entry
 from lake.parquet_stats import file_statistics
 from lake.restoring import plan_restoration
 from lake.table import Table
@@ -33,8 +34,6 @@ from lake.tables import table as declared
 
 # Any version can be asked what let it in, so commit information outlives the data it speaks of.
 TABLE_PROPERTIES = {"delta.logRetentionDuration": "interval 3650 days"}
-# Beside a service that commits fifty times a second an append finds the next version free within a few tries.
-_APPEND_TRIES = 100
 _CHECKPOINT_EVERY = 100
 
 
@@ -159,55 +158,45 @@ def commit(lake: Lake, table: Table, files: tuple[Path, ...], mode: SaveMode, re
     # The version in the name keeps a file that is read from ever being written over.
     moves = [(file, path / f"{version + 1:010d}-{record.run_id}-{i:05d}.parquet") for i, file in enumerate(files)]
     with readable(path), _moved_into(path, moves) as added:
-        committed = _write_log(lake, table, delta, added, mode, record)
+        removed = _removals(delta) if delta is not None and mode == "overwrite" else []
+        committed = _write_log(table, path, version, [*removed, *added], mode, record)
         if committed % _CHECKPOINT_EVERY == _CHECKPOINT_EVERY - 1:
             checkpoint(lake, table)
     return committed
 
 
-def _write_log(
-    lake: Lake, table: Table, delta: DeltaTable | None, added: list[Action], mode: SaveMode, record: GateRecord
-) -> int:
-    path = lake.path(table)
-    version = -1 if delta is None else int(delta.version())
-    removed = _removals(delta) if delta is not None and mode == "overwrite" else []
-    for _ in range(_APPEND_TRIES if mode == "append" else 1):
-        kept = _allowed_onto(table, path, version, record) if mode == "append" and version >= 0 else record
-        actions = [
+def _write_log(table: Table, path: Path, version: int, files: list[Action], mode: SaveMode, record: GateRecord) -> int:
+    def actions_on(newest: int) -> list[Action]:
+        kept = _allowed_onto(table, path, newest, record) if mode == "append" and newest >= 0 else record
+        return [
             log.commit_info("WRITE", {"mode": mode.capitalize(), "partitionBy": "[]"}, kept.to_metadata()),
-            *(log.create(table, TABLE_PROPERTIES) if version < 0 else ()),
+            *(log.create(table, TABLE_PROPERTIES) if newest < 0 else ()),
             *(log.application(_application(batch), 1) for batch in record.batches),
-            *removed,
-            *added,
+            *files,
         ]
-        keep_foreign(path, version)
-        if log.write_entry(path, version + 1, actions):
-            return version + 1
-        # Whoever committed since has changed what this commit is judged against: look again.
-        newest = _newest_from(path, version)
-        _refuse_same_batches(path, range(version + 1, newest + 1), record)
-        version = newest
-    raise LakeBusyError("another writer committed first", where=str(path), mend="run the command again")
+
+    def goes_after(entry: Entry) -> bool:
+        _refuse_same_batch(path, entry, record)
+        # Whoever committed since has changed what an overwrite was judged against.
+        return mode == "append"
+
+    return _first(path, commit_on_top(path, version, actions_on, goes_after))
 
 
-def _refuse_same_batches(path: Path, versions: range, record: GateRecord) -> None:
+def _first(path: Path, committed: int | None) -> int:
+    if committed is None:
+        raise LakeBusyError("another writer committed first", where=str(path), mend="run the command again")
+    return committed
+
+
+def _refuse_same_batch(path: Path, entry: Entry, record: GateRecord) -> None:
     ours = {_application(batch) for batch in record.batches}
-    for version in versions:
-        entry = log.read_entry(path, version)
-        if entry and ours & {action["txn"]["appId"] for action in entry.actions if "txn" in action}:
-            raise LakeBusyError("another writer landed the same batch first", where=str(path), mend="run again")
-
-
-def _newest_from(path: Path, version: int) -> int:
-    while log.entry_path(path, version + 1).exists():
-        version += 1
-    return version
+    if ours & {action["txn"]["appId"] for action in entry.actions if "txn" in action}:
+        raise LakeBusyError("another writer landed the same batch first", where=str(path), mend="run again")
 
 
 def _removals(delta: DeltaTable) -> list[Action]:
-    actions = delta.get_add_actions(flatten=True)
-    paths, sizes = actions.column("path").to_pylist(), actions.column("size_bytes").to_pylist()
-    return [log.remove(name, size) for name, size in zip(paths, sizes, strict=True)]
+    return [log.remove(file.name, file.size) for file in active_files(delta)]
 
 
 @contextmanager
@@ -265,16 +254,15 @@ def admit(lake: Lake, table: Table, version: int, record: GateRecord) -> Publish
         LakeBusyError: Others commit faster than this can.
     """
     path = lake.path(table)
-    newest = version
-    for _ in range(_APPEND_TRIES):
-        newest = _newest_from(path, newest)
+    admitting = replace(record, admits=version)
+
+    def actions_on(newest: int) -> list[Action]:
         _allowed_onto(table, path, newest, record)
-        kept = replace(record, admits=version)
-        with readable(path):
-            keep_foreign(path, newest)
-            if log.write_entry(path, newest + 1, [log.commit_info("ADMIT", {}, kept.to_metadata())]):
-                return Published(table.full_name, kept.readable_at(newest + 1), changed=True)
-    raise LakeBusyError("other writers commit faster than this one", where=str(path), mend="run the command again")
+        return [log.commit_info("ADMIT", {}, admitting.to_metadata())]
+
+    with readable(path):
+        committed = _first(path, commit_on_top(path, version, actions_on))
+    return Published(table.full_name, admitting.readable_at(committed), changed=True)
 
 
 def checkpoint(lake: Lake, table: Table) -> None:
@@ -311,10 +299,8 @@ def restore(lake: Lake, table: Table) -> Published:
     plan = plan_restoration(lake, table, delta)
     info = log.commit_info("RESTORE", {"version": str(plan.base)}, plan.record.to_metadata())
     with readable(path):
-        keep_foreign(path, version)
-        if log.write_entry(path, version + 1, [info, *plan.actions]):
-            return Published(table.full_name, version + 1, changed=True)
-    raise LakeBusyError("another writer committed first", where=str(path), mend="run the command again")
+        committed = _first(path, commit_on_top(path, version, lambda _: [info, *plan.actions], lambda _: False))
+    return Published(table.full_name, committed, changed=True)
 
 
 def _application(batch_id: str) -> str:

@@ -8,11 +8,11 @@ from urllib.parse import unquote
 
 from deltalake import DeltaTable
 
-from lake.compaction import active_files
+from lake.active_files import active_files
 from lake.errors import StorageError
 from lake.gated import PENDING, GateRecord, is_neutral, standing
 from lake.lake import Lake
-from lake.log import Action, Entry, add, read_entry, remove
+from lake.log import Action, Entry, add, metadata, read_entry, remove
 from lake.parquet_stats import file_statistics
 from lake.table import Table
 
@@ -104,19 +104,16 @@ def _put_back(path: Path, name: str) -> Action:
 
 
 def _columns_of(delta: DeltaTable) -> Action:
-    metadata = delta.metadata()
-    return {
-        "metaData": {
-            "id": str(metadata.id),
-            "name": metadata.name,
-            "description": metadata.description,
-            "format": {"provider": "parquet", "options": {}},
-            "schemaString": delta.schema().to_json(),
-            "partitionColumns": list(metadata.partition_columns),
-            "createdTime": metadata.created_time,
-            "configuration": dict(metadata.configuration),
-        }
-    }
+    before = delta.metadata()
+    return metadata(
+        str(before.id),
+        before.name,
+        before.description,
+        delta.schema(),
+        created_ms=before.created_time,
+        configuration=before.configuration,
+        partitioned_by=before.partition_columns,
+    )
 
 
 def _record(path: Path, entries: list[Entry]) -> GateRecord:

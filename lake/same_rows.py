@@ -7,13 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
 
-from lake.errors import LakeBusyError
-from lake.foreign import keep_foreign
-from lake.gated import PENDING, GateRecord, standing
-from lake.log import Action, Entry, commit_info, read_entry, write_entry
+from lake.committing import commit_on_top
+from lake.gated import PENDING, GateRecord, record_at, standing
+from lake.log import Action, Entry, commit_info
 
-# Beside a service that commits fifty times a second a commit finds the next version free within a few tries.
-_TRIES = 100
 # Stands for the run where rows wait and no run has looked at them.
 _UPKEEP = "upkeep"
 
@@ -34,8 +31,7 @@ def carried(table_path: Path, version: int) -> GateRecord | None:
     if found.pending:
         return GateRecord(_UPKEEP, PENDING, last_open=found.last_open)
     assert found.last_open is not None, "rows that do not wait were let in"
-    entry = read_entry(table_path, found.last_open)
-    record = GateRecord.from_metadata(entry.info) if entry else None
+    record = record_at(table_path, found.last_open)
     return replace(record, admits=None) if record else None
 
 
@@ -60,25 +56,15 @@ def commit_same_rows(
         LakeBusyError: Others commit faster than this can.
         OSError: See durable.create_file.
     """
-    actions = list(actions)
-    taken = {unquote(a["remove"]["path"]) for a in actions if "remove" in a}
-    for _ in range(_TRIES):
-        while entry := read_entry(table_path, version + 1):
-            if _conflicts(entry, taken):
-                return None
-            version += 1
-        record = carried(table_path, version)
-        if record is None:
-            return None
-        keep_foreign(table_path, version)
-        info = commit_info(operation, parameters, record.to_metadata())
-        if write_entry(table_path, version + 1, [info, *actions]):
-            return version + 1
-    raise LakeBusyError(
-        "other writers commit faster than this one", where=str(table_path), mend="run the command again"
-    )
+    exchanged = list(actions)
+    taken = {unquote(a["remove"]["path"]) for a in exchanged if "remove" in a}
+
+    def actions_on(newest: int) -> list[Action] | None:
+        record = carried(table_path, newest)
+        return [commit_info(operation, parameters, record.to_metadata()), *exchanged] if record else None
+
+    return commit_on_top(table_path, version, actions_on, lambda entry: not _conflicts(entry, taken))
 
 
 def _conflicts(entry: Entry, taken: set[str]) -> bool:
-    changed = any("metaData" in action or "protocol" in action for action in entry.actions)
-    return changed or any(unquote(action["path"]) in taken for action in entry.removed)
+    return entry.changes_columns or any(unquote(action["path"]) in taken for action in entry.removed)

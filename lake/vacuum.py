@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lake.compaction import active_files
+from lake.active_files import active_files
 from lake.errors import StorageError
 from lake.gated import last_gated
 from lake.lake import Lake, readable

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from lake import log
 from lake.candidate import Balance
+from lake.committing import TRIES
 from lake.durable import NameNotKeptError, make_directory, sync_directory, write_file
 from lake.errors import LakeBusyError, StorageError
 from lake.foreign import keep_foreign
@@ -27,7 +28,6 @@ from lake.publish import TABLE_PROPERTIES
 from lake.repair import repair
 from lake.table import Table
 
-_TRIES = 100
 # Columns whose values differ from row to row gain nothing from a dictionary and pay for building one.
 _PLAIN = ("transaction_id", "occurred_at", "amount", "_line", "payload", "quarantine_id")
 
@@ -91,7 +91,7 @@ class Appender:
             LakeBusyError: Others commit faster than this can.
             StorageError: Somebody left a torn entry.
         """
-        for lost in range(_TRIES):
+        for lost in range(TRIES):
             version = self.version + 1
             if self._committed(version, build(version), balance):
                 self.version = version
@@ -122,11 +122,12 @@ class Appender:
         return ours
 
     def _parquet(self, rows: pa.Table) -> tuple[bytes, str]:
-        sink, footers = pa.BufferOutputStream(), []
+        sink = pa.BufferOutputStream()
         with pq.ParquetWriter(sink, rows.schema, use_dictionary=self._dictionaries, store_schema=False) as writer:
             writer.write_table(rows)
-        footers.append(writer.writer.metadata)
-        return sink.getvalue().to_pybytes(), footer_statistics(footers[0])
+        # Known once the file is closed.
+        footer = writer.writer.metadata
+        return sink.getvalue().to_pybytes(), footer_statistics(footer)
 
     def _actions(self, version: int, path: Path, statistics: str, balance: Balance) -> list[log.Action]:
         if is_exempt(self._table):
@@ -153,8 +154,7 @@ class Appender:
             if record is not None and record.run_id == self._writer_id:
                 raise NameNotKeptError(errno.EIO, os.strerror(errno.EIO), str(self._path))
             self.version += 1
-            changed = [a for a in entry.actions if ("metaData" in a or "protocol" in a) and self.version > 0]
-            if changed:
+            if entry.changes_columns and self.version > 0:
                 raise StorageError(
                     f"version {self.version} changes the table's columns or protocol",
                     where=str(self._path),

@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lake import compaction
-from lake.compaction import ActiveFile, compact, worth_merging
+from lake.active_files import ActiveFile, active_files
+from lake.compaction import compact, worth_merging
 from lake.errors import StorageError
 from lake.gated import PENDING, last_gated, standing
 from lake.lake import Lake
@@ -166,7 +167,7 @@ def test_files_of_other_writers_are_merged_into_the_declared_types(lake: Lake) -
     for number in range(2):
         write_deltalake(path, theirs.select(quarantine.column_names).to_arrow(), mode="append")
         assert number == DeltaTable(path).version()
-    from lake.compaction import _merge, active_files
+    from lake.compaction import _merge
 
     files = active_files(DeltaTable(path))
     assert _merge(lake.path(quarantine), quarantine.schema, files, 1) is None, "they stand past the gate"

@@ -1,7 +1,8 @@
-"""uvicorn's HTTP protocol with two bounds it lacks: on the bytes of a request's head, and on the time it may take.
+"""uvicorn's HTTP protocol with bounds it lacks: on a request's head, and on the rest of one that was answered early.
 
 llhttp, the parser, keeps no limit of its own, and uvicorn times only connections that wait between two requests. A peer
-that never ends its headers would hold memory and a connection for as long as it likes (the "slowloris" attack).
+that never ends its headers would hold memory and a connection for as long as it likes (the "slowloris" attack), and so
+would one that was refused early and never ends its body.
 """
 
 from __future__ import annotations
@@ -15,13 +16,18 @@ MAX_HEAD_BYTES = 64 * 1024
 MAX_HEADERS = 100
 # Long enough for a slow link; bodies have the request's own limit.
 HEAD_TIMEOUT_S = 10.0
+# After an early answer the rest of the body is read and dropped for so long: a peer that is closed upon while it sends
+# may not see the answer (RFC 9112, section 9.6).
+REST_TIMEOUT_S = 2.0
 
 
 class BoundedHttp(HttpToolsProtocol):
-    """Answers 400 to an endless head and closes connections whose head does not come."""
+    """Answers 400 to an endless head; closes connections whose head, or rest of a refused body, does not come."""
 
     _head_bytes = 0
     _head_timer: asyncio.TimerHandle | None = None
+    _body_is_due = False
+    _rest_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -29,6 +35,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
+        self._stop_rest_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -53,7 +60,23 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._stop_timer()
+        self._body_is_due = True
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._body_is_due = False
+        self._stop_rest_timer()
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._body_is_due and self.cycle.response_complete:
+            self._rest_timer = self.loop.call_later(REST_TIMEOUT_S, self._too_slow)
+
+    def _stop_rest_timer(self) -> None:
+        if self._rest_timer is not None:
+            self._rest_timer.cancel()
+            self._rest_timer = None
 
     def _stop_timer(self) -> None:
         if self._head_timer is not None:
@@ -61,6 +84,6 @@ class BoundedHttp(HttpToolsProtocol):
             self._head_timer = None
 
     def _too_slow(self) -> None:
-        self._head_timer = None
+        self._head_timer = self._rest_timer = None
         if not self.transport.is_closing():
             self.transport.close()

@@ -17,14 +17,12 @@ from lake.checks import GateResult
 from lake.errors import GateError, StorageError
 from lake.gated import GateRecord, last_gated, standing
 from lake.publish import Published, admit
+from lake.rest_rows import REST
 from lake.table import Layer, Table
 from lake.tables import BRONZE_TRANSACTIONS
 from tasks.audit import record_layer
 from tasks.layers import LayerResult, check_table
 from tasks.workspace import Workspace
-
-# Rows of the service name their commit so; rows of files that landed meanwhile are in the balance of their landing.
-_OVER_HTTP = "rest/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +101,11 @@ def waiting_rows(workspace: Workspace, table: Table) -> Waiting | None:
 
 
 def _over_http(files: Iterable[Path]) -> int:
+    """Rows that came over HTTP; those of files that landed meanwhile are in the balance of their landing."""
     files = list(files)
     if not files:
         return 0
-    batches = pl.scan_parquet(files).filter(pl.col("_batch_id").str.starts_with(_OVER_HTTP))
+    batches = pl.scan_parquet(files).filter(pl.col("_batch_id").str.starts_with(REST))
     return int(batches.select(pl.len()).collect(engine="streaming").item())
 
 

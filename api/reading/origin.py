@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-# Rows that REST brought say so: "rest/<version, 20 digits>/<writer>" and "rest/<key>" with digests behind it.
-_REST_BATCH = re.compile(r"rest/(\d{20})/.+")
-_REST_SOURCE = re.compile(r"rest/([^/]+)(/.*)?")
+from lake.rest_rows import BATCH, SOURCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +30,7 @@ class Origin:
 
 def origin_of(row: Mapping[str, Any]) -> Origin:
     """Origin of a row of bronze, silver or quarantine."""
-    source = _REST_SOURCE.fullmatch(row["_source"])
+    source = SOURCE.fullmatch(row["_source"])
     if source is not None:
         return Origin("rest", key=source[1], version=rest_version(row))
     return Origin("file", file=row["_source"], line=row["_line"])
@@ -41,5 +38,5 @@ def origin_of(row: Mapping[str, Any]) -> Origin:
 
 def rest_version(row: Mapping[str, Any]) -> int | None:
     """Version of bronze a row was committed in over HTTP; None for other rows."""
-    batch = _REST_BATCH.fullmatch(row["_batch_id"])
+    batch = BATCH.fullmatch(row["_batch_id"])
     return int(batch[1]) if batch else None

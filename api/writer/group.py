@@ -36,8 +36,9 @@ from api.writer.protocol import (
     RowRefused,
     digest_of,
 )
-from api.writer.rows_of_commit import RefusedRows, bronze_rows, quarantine_rows, quarantine_source, source
+from api.writer.rows_of_commit import RefusedRows, bronze_rows, quarantine_rows
 from lake.candidate import Balance
+from lake.rest_rows import quarantine_source, source
 from lake.tables import BRONZE_TRANSACTIONS
 
 # Requests of several callers may bear the same number.

@@ -19,8 +19,9 @@ import pyarrow as pa
 from api.writer.group import CONFLICT_RULE, KEY
 from api.writer.keys_seen import KeyAnswer, KeysSeen
 from api.writer.ledger import Ledger, Prints, frame_prints
-from api.writer.rows_of_commit import QUARANTINE, REST
+from api.writer.rows_of_commit import QUARANTINE
 from lake.lake import Lake
+from lake.rest_rows import REST, VERSION_DIGITS
 from lake.settings import IngestSettings
 from lake.table import Table
 from lake.tables import BRONZE_TRANSACTIONS
@@ -78,7 +79,9 @@ def _read_bronze(
     instants: list[npt.NDArray[np.int64]] = []
     rows = 0
     for frame in _frames(lake, BRONZE_TRANSACTIONS, since, "_ingested_at", "_batch_id"):
-        rest = frame.with_columns(pl.col("_batch_id").str.slice(len(REST), 20).cast(pl.Int64).alias("version"))
+        rest = frame.with_columns(
+            pl.col("_batch_id").str.slice(len(REST), VERSION_DIGITS).cast(pl.Int64).alias("version")
+        )
         prints.append(frame_prints(rest.select(c.name for c in BRONZE_TRANSACTIONS.payload), KEY))
         versions.append(rest["version"].to_numpy())
         instants.append(rest["_ingested_at"].dt.epoch("us").to_numpy())

@@ -9,26 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from lake.rest_rows import batch_id
 from lake.table import TEXT, TIMESTAMP
 from lake.tables import BRONZE_TRANSACTIONS, quarantine_of
 
 QUARANTINE = quarantine_of(BRONZE_TRANSACTIONS)
-REST = "rest/"
-
-
-def batch_id(version: int, writer_id: str) -> str:
-    """`_batch_id` of rows from HTTP: the version they were committed as, and by whom."""
-    return f"{REST}{version:020d}/{writer_id}"
-
-
-def source(key: str, idempotency: str, digest: str) -> str:
-    """`_source` of rows from HTTP: the API key, and what a repeat of the request is known by."""
-    return f"{REST}{key}/{idempotency}/{digest}" if idempotency else f"{REST}{key}"
-
-
-def quarantine_source(key: str, request_id: str, idempotency: str) -> str:
-    """`_source` of quarantined rows from HTTP: the API key, the request, and its Idempotency-Key's digest."""
-    return f"{REST}{key}/{request_id}/{idempotency}" if idempotency else f"{REST}{key}/{request_id}"
 
 
 def bronze_rows(
@@ -66,7 +51,7 @@ class RefusedRows:
 
     Args:
         digest: SHA-256 of the request's body.
-        source: See `quarantine_source`.
+        source: See `lake.rest_rows.quarantine_source`.
         rows: Position in the request, broken rules and the row as received, of each.
     """
 

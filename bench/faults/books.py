@@ -13,11 +13,10 @@ from bench.ingest.bodies import Bodies
 from bench.measure import BenchError
 from lake.lake import Lake
 from lake.log_listing import list_log
+from lake.rest_rows import REST, VERSION_DIGITS
 from lake.tables import BRONZE_TRANSACTIONS
 
 _KEY = BRONZE_TRANSACTIONS.key[0]
-# Where `_batch_id` of a row from HTTP names its version: "rest/<20 digits>/...".
-_VERSION_AT, _VERSION_DIGITS = len("rest/"), 20
 _VERSIONS_READ = 3
 Told = Mapping[str, int]
 
@@ -75,7 +74,7 @@ def close_books(root: Path, rows_told: Told) -> Books:
     assert isinstance(by_arrow, pl.DataFrame), "a table becomes a frame"
     if not there.sort(columns).equals(by_arrow.cast(there.schema).sort(columns)):
         raise BenchError("deltalake and Polars do not see the same rows")
-    in_version = pl.col("_batch_id").str.slice(_VERSION_AT, _VERSION_DIGITS).cast(pl.Int64)
+    in_version = pl.col("_batch_id").str.slice(len(REST), VERSION_DIGITS).cast(pl.Int64)
     there = there.select(_KEY, in_version.alias("version"))
     said = pl.DataFrame({_KEY: list(rows_told), "said": list(rows_told.values())}, {_KEY: pl.String, "said": pl.Int64})
     found = said.join(there.unique(_KEY), on=_KEY, how="left")

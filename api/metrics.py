@@ -10,11 +10,10 @@ from __future__ import annotations
 import multiprocessing
 import os
 import shutil
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from lake.errors import StorageError
+from api.private_directory import private_directory
 
 _VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 _STAT_FIELDS_BEFORE_START = 19  # Source: proc_pid_stat(5): starttime is field 22, the third after the name is field 3
@@ -24,11 +23,7 @@ def service_directory() -> Path:
     """The directory of this service's counters: one per supervisor, told apart from its predecessors by start time."""
     supervisor = multiprocessing.parent_process()
     pid = os.getpid() if supervisor is None or supervisor.pid is None else supervisor.pid
-    return _counters() / f"{pid}-{_started(pid)}"
-
-
-def _counters() -> Path:
-    return Path(tempfile.gettempdir()) / f"lakehouse-metrics-{os.getuid()}"
+    return private_directory("lakehouse-metrics") / f"{pid}-{_started(pid)}"
 
 
 def _started(pid: int) -> str:
@@ -45,14 +40,6 @@ def _join_service() -> None:
         Path(os.environ[_VARIABLE]).mkdir(parents=True, exist_ok=True)
         return
     directory = service_directory()
-    _counters().mkdir(mode=0o700, exist_ok=True)
-    # The place for temporary files is everybody's: another's directory of that name is not to be written into.
-    if _counters().is_symlink() or _counters().stat().st_uid != os.getuid():
-        raise StorageError(
-            "somebody else's directory is where figures are counted",
-            where=str(_counters()),
-            mend=f"remove it, or set {_VARIABLE} to an empty directory",
-        )
     directory.mkdir(exist_ok=True)
     os.environ[_VARIABLE] = str(directory)
     _sweep(directory)
@@ -60,7 +47,7 @@ def _join_service() -> None:
 
 def _sweep(own: Path) -> None:
     """Delete what services that ended left."""
-    for other in _counters().iterdir():
+    for other in own.parent.iterdir():
         pid, _, started = other.name.partition("-")
         if other != own and pid.isdigit() and _started(int(pid)) != started:
             with suppress(OSError):
@@ -114,7 +101,7 @@ def exposition() -> bytes:
     """The figures of every process of the service, in Prometheus' text format."""
     _forget_ended_processes()
     registry = CollectorRegistry()
-    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # prometheus-client gives it no types
     return bytes(generate_latest(registry))
 
 
@@ -123,4 +110,4 @@ def _forget_ended_processes() -> None:
     for file in Path(os.environ[_VARIABLE]).glob("gauge_live*_*.db"):
         pid = file.stem.rpartition("_")[2]
         if pid.isdigit() and not _started(int(pid)):
-            mark_process_dead(int(pid))  # type: ignore[no-untyped-call]
+            mark_process_dead(int(pid))  # type: ignore[no-untyped-call]  # nor this

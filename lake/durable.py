@@ -56,13 +56,18 @@ def make_directory(path: Path) -> None:
         sync_directory(directory.parent)
 
 
-def write_file(path: Path, content: bytes) -> None:
+def write_file(path: Path, content: bytes, mode: int = 0o644) -> None:
     """Write a new file and keep its bytes; its name is kept once its directory is synced.
+
+    Args:
+        path: Nobody holds it.
+        content: All of the file.
+        mode: Who may read and write it, less the process's mask.
 
     Raises:
         OSError: The disk is full or refuses, or the file exists; nothing is left of it then.
     """
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
         try:
             rest = memoryview(content)
@@ -100,3 +105,20 @@ def create_file(path: Path, content: bytes) -> bool:
     except OSError as error:
         raise NameNotKeptError(error.errno, error.strerror, str(path)) from error
     return True
+
+
+def replace_file(path: Path, content: bytes, mode: int = 0o644) -> None:
+    """Give a name to new bytes, whoever holds it: readers see the old file or the new one, whole, and it is kept.
+
+    Raises:
+        OSError: The disk is full or refuses.
+    """
+    temporary = path.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{path.name}")
+    temporary.unlink(missing_ok=True)
+    write_file(temporary, content, mode)
+    try:
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)

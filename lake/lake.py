@@ -13,7 +13,7 @@ from pathlib import Path
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError, DeltaProtocolError, TableNotFoundError
 
-from lake.durable import make_directory, sync_directory, write_file
+from lake.durable import make_directory, replace_file
 from lake.errors import LakeBusyError, NewerLakeError, StorageError
 from lake.table import Table
 
@@ -53,11 +53,7 @@ class Lake:
         try:
             make_directory(self.root)
             if not marker.exists():
-                temporary = self.root / f".{_MARKER}.{os.getpid()}"
-                temporary.unlink(missing_ok=True)
-                write_file(temporary, json.dumps({"format_version": FORMAT_VERSION}).encode() + b"\n")
-                temporary.replace(marker)
-                sync_directory(self.root)
+                replace_file(marker, json.dumps({"format_version": FORMAT_VERSION}).encode() + b"\n")
             probe = self.root / f".probe.{os.getpid()}"
             probe.touch()
             probe.unlink()

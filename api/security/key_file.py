@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from api.security.keys import (
     read_keys,
     read_stored,
 )
+from lake.durable import replace_file
 from lake.errors import BadInputError, LakeBusyError, StorageError
 
 _OWNER_ONLY = 0o600
@@ -129,29 +129,9 @@ def _changing(path: Path) -> Iterator[list[StoredKey]]:
             except FileNotFoundError:
                 keys = []
             yield keys
-            _write(path, msgspec.json.format(msgspec.json.encode(StoredKeys(FILE_FORMAT, keys)), indent=2))
+            content = msgspec.json.format(msgspec.json.encode(StoredKeys(FILE_FORMAT, keys)), indent=2)
+            replace_file(path, content + b"\n", _OWNER_ONLY)
     except Timeout:
         raise LakeBusyError("somebody else is changing the keys", where=str(path), mend="run it again") from None
     except OSError as error:
         raise StorageError(f"cannot write the keys: {error.strerror or error}", where=str(path)) from error
-
-
-def _write(path: Path, content: bytes) -> None:
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with suppress(FileNotFoundError):
-            unfinished.unlink()
-        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    finally:
-        with suppress(FileNotFoundError):
-            unfinished.unlink()
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

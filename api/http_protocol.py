@@ -8,6 +8,7 @@ would one that was refused early and never ends its body.
 from __future__ import annotations
 
 import asyncio
+from typing import cast
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -29,8 +30,8 @@ class BoundedHttp(HttpToolsProtocol):
     _body_is_due = False
     _rest_timer: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(cast(asyncio.Transport, transport))
         self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self._too_slow)
 
     def connection_lost(self, exc: Exception | None) -> None:

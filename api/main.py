@@ -38,6 +38,11 @@ _log = structlog.get_logger("lakehouse.api")
 _SLUG_OF_STATUS = {kind.status: slug for slug, kind in PROBLEMS.items()}
 
 
+class _Service(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        return document(self, ROUTERS)
+
+
 def create_app(settings: Settings) -> FastAPI:
     """The service under these settings; nothing is opened before it starts.
 
@@ -48,7 +53,7 @@ def create_app(settings: Settings) -> FastAPI:
     log_events_as_json()
     ring = KeyRing(settings.api.keys_file)
     limiter = RateLimiter(settings.api.keys_file.with_suffix(LIMITS_SUFFIX))
-    app = FastAPI(
+    app = _Service(
         title="Lakehouse",
         version="1",
         description=DESCRIPTION,
@@ -75,7 +80,6 @@ def create_app(settings: Settings) -> FastAPI:
     # The last one added is the outermost.
     app.add_middleware(Guard, settings=settings.api, ring=ring, limiter=limiter)
     app.add_middleware(RequestFrame, settings=settings.api)
-    app.openapi = lambda: document(app, ROUTERS)  # type: ignore[method-assign]
     return app
 
 

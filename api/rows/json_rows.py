@@ -44,7 +44,7 @@ _NAMED_IN_FULL = 100
 _MAX_COMMAS_PER_ROW = 16
 
 _decode_lines = msgspec.json.Decoder(Row).decode_lines
-_decode_array = msgspec.json.Decoder(list[Row]).decode  # type: ignore[valid-type]
+_decode_array = msgspec.json.Decoder(list[Row]).decode  # type: ignore[valid-type]  # made at run time
 _decode_elements = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _as_tuple = msgspec.structs.astuple
 

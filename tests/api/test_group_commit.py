@@ -205,17 +205,18 @@ def test_refused_rows_of_a_batch_lie_in_quarantine_once(writer: Writer, restart:
     assert lying["_source"].unique().to_list() == ["rest/k1/req-1/i"]
 
 
-def test_killed_between_quarantine_and_rows_the_request_sent_again_ends_right(writer: Writer) -> None:
+def test_killed_between_quarantine_and_rows_the_request_sent_again_ends_right(
+    writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sent = batch(values("t0"), digest="b", refused=[RefusedRow(1, ("amount_missing",), "{}")])
-    append = writer.commit.bronze.append
 
     def killed(*_: object) -> None:
         raise OSError(5, "killed")
 
-    writer.commit.bronze.append = killed  # type: ignore[method-assign, assignment]
-    with pytest.raises(OSError, match="killed"):
-        writer(sent)
-    writer.commit.bronze.append = append  # type: ignore[method-assign]
+    with monkeypatch.context() as patch:
+        patch.setattr(writer.commit.bronze, "append", killed)
+        with pytest.raises(OSError, match="killed"):
+            writer(sent)
     writer.again()
     assert writer(sent) == [BatchCommitted(0, 0, 1, 0, 1, (), False)]
     assert writer.quarantined().height == 1

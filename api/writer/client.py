@@ -14,15 +14,12 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
 
 from api import metrics
 from api.writer.place import socket_path
 from api.writer.protocol import (
     BatchCommitted,
     Committed,
-    Find,
-    Found,
     Reply,
     Request,
     State,
@@ -132,10 +129,6 @@ class WriterClient:
         task = asyncio.ensure_future(finish())
         self._unanswered.add(task)
         task.add_done_callback(self._unanswered.discard)
-
-    async def find(self, transaction_id: str) -> int | None:
-        """Version in which an id was committed, as far back as the ledger goes; None when it is not there."""
-        return cast(Found, await self.ask(lambda seq: Find(seq, transaction_id))).version
 
     def _send(self) -> None:
         outgoing, self._outgoing = self._outgoing, []

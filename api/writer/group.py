@@ -20,7 +20,7 @@ from api.rows.validation import as_text_table, check
 from api.writer.appender import Appender
 from api.writer.decision import Block, block_of, decide
 from api.writer.keys_seen import KeyAnswer, KeysSeen
-from api.writer.ledger import Ledger, id_prints
+from api.writer.ledger import Ledger
 from api.writer.protocol import (
     Batch,
     BatchCommitted,
@@ -28,8 +28,6 @@ from api.writer.protocol import (
     Busy,
     Committed,
     Conflict,
-    Find,
-    Found,
     Reply,
     Request,
     Row,
@@ -149,11 +147,7 @@ class GroupCommit:
         repeats: list[Row | Batch] = []
         digests: dict[str, str] = {}
         for request in requests:
-            if isinstance(request, Find):
-                seen = self.ledger.find(id_prints(request.transaction_id))
-                version = int(seen.versions[0]) if seen.known[0] else None
-                answers.append((request, Found(request.seq, version)))
-            elif not request.idempotency:
+            if not request.idempotency:
                 fresh.append(request)
             elif (answer := self._replayed(request)) is not None:
                 answers.append((request, answer))

@@ -70,12 +70,6 @@ def frame_prints(frame: pl.DataFrame, key: str) -> Prints:
     return Prints(ids.hash(_SEED).to_numpy(), ids.hash(_SEED + 1).to_numpy(), frame.hash_rows(_SEED).to_numpy())
 
 
-def id_prints(identifier: str) -> Prints:
-    """Hashes of one id alone."""
-    ids = pl.Series([identifier])
-    return Prints(ids.hash(_SEED).to_numpy(), ids.hash(_SEED + 1).to_numpy(), np.zeros(1, np.uint64))
-
-
 @dataclass(frozen=True, slots=True)
 class Seen:
     """What the ledger knows of rows, in their order.

@@ -82,14 +82,7 @@ class Batch(msgspec.Struct, tag="b", array_like=True, frozen=True):
     refused: tuple[RefusedRow, ...]
 
 
-class Find(msgspec.Struct, tag="f", array_like=True, frozen=True):
-    """Asks in which version an id was committed, as far back as the ledger goes."""
-
-    seq: int
-    transaction_id: str
-
-
-Request = Row | Batch | Find
+Request = Row | Batch
 
 
 class Committed(msgspec.Struct, tag="c", array_like=True, frozen=True, gc=False):
@@ -159,13 +152,6 @@ class Failed(msgspec.Struct, tag="e", array_like=True, frozen=True):
     reason: str
 
 
-class Found(msgspec.Struct, tag="F", array_like=True, frozen=True):
-    """Answers Find; None: not in the ledger."""
-
-    seq: int
-    version: int | None
-
-
 class State(msgspec.Struct, tag="s", array_like=True, frozen=True):
     """How the writer is, told unasked a few times a second."""
 
@@ -176,7 +162,7 @@ class State(msgspec.Struct, tag="s", array_like=True, frozen=True):
     failing: str
 
 
-Reply = Committed | RowRefused | BatchCommitted | Conflict | Busy | Failed | Found | State
+Reply = Committed | RowRefused | BatchCommitted | Conflict | Busy | Failed | State
 
 _encoder = msgspec.msgpack.Encoder()
 requests_decoder = msgspec.msgpack.Decoder(list[Request])

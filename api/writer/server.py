@@ -24,7 +24,6 @@ from api.writer.protocol import (
     Batch,
     Busy,
     Failed,
-    Find,
     Reply,
     Request,
     State,
@@ -151,7 +150,7 @@ class WriterServer:
             if isinstance(request, Batch):
                 rows, size = max(request.received, 1), len(request.rows) + _ROW_BYTES
             else:
-                rows, size = (0 if isinstance(request, Find) else 1), _ROW_BYTES
+                rows, size = 1, _ROW_BYTES
             if not self._queue.offer((caller, request), rows, size):
                 refused.append(Busy(request.seq, _RETRY_AFTER_S))
         if refused:

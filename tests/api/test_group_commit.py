@@ -23,8 +23,6 @@ from api.writer.protocol import (
     BatchCommitted,
     Committed,
     Conflict,
-    Find,
-    Found,
     RefusedRow,
     Reply,
     Request,
@@ -229,10 +227,10 @@ def test_a_strict_batch_with_a_conflict_adds_nothing_and_is_nobodys_twin(writer:
     assert sorted(writer.rows()["transaction_id"]) == ["t1", "t2"]
 
 
-def test_an_id_is_found_with_its_version(writer: Writer) -> None:
+def test_a_repeat_is_told_its_own_version_and_a_new_row_the_next(writer: Writer) -> None:
     writer(row("t1"))
     writer(row("t2"))
-    assert writer(Find(0, "t2"), Find(1, "t3")) == [Found(0, 1), Found(1, None)]
+    assert writer(row("t2"), row("t3")) == [Committed(0, 1, True), Committed(0, 2, False)]
 
 
 def test_others_commit_in_between_and_nothing_is_lost(writer: Writer) -> None:

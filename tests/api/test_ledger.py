@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.writer.ledger import Ledger, Prints, id_prints, prints_of
+from api.writer.ledger import Ledger, Prints, prints_of
 
 HOUR_S = 3_600.0
 
@@ -72,11 +72,11 @@ def test_commits_older_than_the_window_are_forgotten() -> None:
     assert ledger.find(prints("old", "young", "new")).known.tolist() == [False, True, True]
 
 
-def test_an_id_alone_finds_its_row() -> None:
+def test_a_row_is_found_with_its_version() -> None:
     ledger = Ledger(1_000, HOUR_S)
     ledger.add(prints("a", "b"), 7, 0.0)
-    assert int(ledger.find(id_prints("b")).versions[0]) == 7
-    assert not ledger.find(id_prints("c")).known[0]
+    assert int(ledger.find(prints("b")).versions[0]) == 7
+    assert not ledger.find(prints("c")).known[0]
 
 
 @pytest.mark.parametrize("count", [1, 10_000])

@@ -37,8 +37,8 @@ def repair(lake: Lake, table: Table) -> list[Repaired]:
     - torn checkpoints, and a ``_last_checkpoint`` that leads nowhere, are moved aside;
     - temporary files of dead processes are deleted.
 
-    The table has then exactly the rows of the commits that are whole. A table in order costs one look at the names
-    of its two directories and the reading of its newest entries and checkpoint.
+    The table has then exactly the rows of the commits that are whole. A table in order costs a few looks at the
+    names of its two directories and the reading of its newest entries and checkpoint.
 
     Returns:
         What was done; empty when all was well or the table was never written.

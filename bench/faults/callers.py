@@ -6,11 +6,12 @@ import asyncio
 import threading
 import time
 
-from bench.faults.service import HOST, Service
+from bench.faults.service import Service
 from bench.ingest.bodies import Bodies
 from bench.ingest.client import Load
 from bench.ingest.figures import Figures
 from bench.ingest.plan import Plan, Target
+from bench.ingest.server import HOST
 from bench.measure import BenchError
 
 _STOP_S, _POLL_S = 60.0, 0.05

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import orjson
 
-from bench.faults.service import HOST, Service, serving
+from bench.faults.service import Service, serving
+from bench.ingest.server import HOST
 from bench.measure import BenchError
 from lake.settings import PROJECT_ROOT
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,11 +14,11 @@ from pathlib import Path
 
 from api.writer.place import lock_path
 from bench.faults.writing import children
+from bench.ingest.server import HOST, free_port
 from bench.measure import BenchError
 from lake.lake import Lake
 from lake.settings import PROJECT_ROOT
 
-HOST = "127.0.0.1"
 _OK = 200
 _START_S, _STOP_S, _POLL_S = 60.0, 60.0, 0.05
 # How a worker process of uvicorn is started by the standard library.
@@ -36,7 +35,7 @@ class Service:
     """
 
     def __init__(self, folder: Path, settings: Mapping[str, str] | None = None, workers: int = 2) -> None:
-        self.folder, self.root, self.port = folder, folder / "lake", _free_port()
+        self.folder, self.root, self.port = folder, folder / "lake", free_port()
         self._environment = {
             **os.environ,
             "PYTHONPATH": str(PROJECT_ROOT),
@@ -201,9 +200,3 @@ def holder(lock: Path) -> int | None:
         if fields[1] != "->" and fields[5].rpartition(":")[2] == inode:
             return int(fields[4])
     return None
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])

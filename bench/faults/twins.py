@@ -11,10 +11,11 @@ from pathlib import Path
 import orjson
 import polars as pl
 
-from bench.faults.service import HOST, Service, serving
+from bench.faults.service import Service, serving
 from bench.ingest.answer import Answer, read_answer
 from bench.ingest.bodies import Form, make_bodies
 from bench.ingest.plan import Target
+from bench.ingest.server import HOST
 from bench.measure import BenchError
 from lake.lake import Lake
 from lake.tables import BRONZE_TRANSACTIONS

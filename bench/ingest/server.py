@@ -129,7 +129,7 @@ def running(arguments: Sequence[str], environment: Mapping[str, str], log: Path,
     Raises:
         BenchError: It did not start, or did not stop.
     """
-    port, mark = _free_port(), uuid.uuid4().hex
+    port, mark = free_port(), uuid.uuid4().hex
     command = [sys.executable, "-m", *arguments, "--port", str(port)]
     variables = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT), **environment, _MARK: mark}
     with log.open("ab") as output:
@@ -207,7 +207,8 @@ def _environment(pid: int) -> list[bytes]:
         return []
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A loopback port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])

@@ -14,7 +14,8 @@ from urllib.parse import quote
 import pytest
 import zstandard
 
-from bench.faults.service import HOST, Service, serving
+from bench.faults.service import Service, serving
+from bench.ingest.server import HOST
 
 TIMEOUT_S = 2
 MAX_BATCH_BYTES = 4 * 1024 * 1024

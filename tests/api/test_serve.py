@@ -3,75 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
 import socket
 import stat
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
-PROJECT = Path(__file__).resolve().parents[2]
-START_S, STOP_S = 60, 60
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def environment() -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("LAKEHOUSE_", "PROMETHEUS_"))}
-    return {**kept, "PYTHONPATH": str(PROJECT)}
+from tests.e2e.conftest import Cli
 
 
 def cli(folder: Path, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "cli", *arguments], cwd=folder, env=environment(), capture_output=True, text=True,
-        timeout=60, check=False,
-    )  # fmt: skip
-    assert done.returncode == code, f"exit {done.returncode}:\n{done.stdout}\n{done.stderr}"
-    assert "Traceback" not in done.stdout + done.stderr
-    return done
-
-
-@contextmanager
-def serving(folder: Path, *options: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """A service that is ready, and its supervisor; ended by SIGTERM."""
-    port = free_port()
-    with (folder / "serve.log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "cli", "serve", "--port", str(port), *options],
-            cwd=folder, env=environment(), stdout=log, stderr=log,
-        )  # fmt: skip
-    base = f"http://127.0.0.1:{port}"
-    try:
-        _wait_until_ready(base, process, folder / "serve.log")
-        yield base, process
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(STOP_S)
-
-
-def _wait_until_ready(base: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    until = time.monotonic() + START_S
-    while time.monotonic() < until:
-        assert process.poll() is None, log.read_text(encoding="utf-8")
-        try:
-            if httpx.get(f"{base}/health/ready").status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.1)
-    raise AssertionError(log.read_text(encoding="utf-8"))
+    return Cli(folder)(*arguments, code=code)
 
 
 def test_keys_are_made_listed_and_revoked(tmp_path: Path) -> None:
@@ -127,7 +73,7 @@ def test_a_row_sent_to_a_service_without_keys_is_proven_by_it_and_sigterm_is_an_
         "transaction_id": "t-1", "account_id": "a-42", "merchant_id": "m-7", "category": "grocery",
         "occurred_at": "2026-03-31T09:30:00Z", "amount": "12.50", "currency": "EUR", "channel": "online",
     }  # fmt: skip
-    with serving(tmp_path, "--development") as (base, process):
+    with Cli(tmp_path).serving("--development") as (base, process):
         sent = httpx.post(f"{base}/api/v1/ingest", json=row)
         assert sent.status_code == 201, sent.text
         found = httpx.get(f"{base}/api/v1/transactions/t-1").json()
@@ -144,7 +90,7 @@ def test_two_workers_serve_count_and_drain_as_one(tmp_path: Path) -> None:
     key = cli(tmp_path, "keys", "create", "all", "--scope", "read").stdout.strip()
     slow = cli(tmp_path, "keys", "create", "slow", "--scope", "read", "--requests-per-second", "5").stdout.strip()
     headers = {"Authorization": f"Bearer {key}"}
-    with serving(tmp_path, "--workers", "2") as (base, process):
+    with Cli(tmp_path).serving("--workers", "2") as (base, process):
         # Connections are spread over the workers; a client that keeps none reaches both.
         prefixes = set()
         for _ in range(40):

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
 RUN_TIMEOUT_S = 240
+START_S, STOP_S = 60, 60
 
 
 def free_port() -> int:
@@ -55,8 +61,27 @@ class Cli:
         return [sys.executable, "-m", "cli", *arguments]
 
     def environment(self, **settings: str) -> dict[str, str]:
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("LAKEHOUSE_", "PREFECT_"))}
+        foreign = ("LAKEHOUSE_", "PREFECT_", "PROMETHEUS_")
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(foreign)}
         return {**kept, "PYTHONPATH": str(PROJECT), **self.settings, **settings}
+
+    @contextmanager
+    def serving(self, *options: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+        """The address of a service that is ready, and its supervisor; ended by SIGTERM."""
+        port = free_port()
+        log = self.folder / "serve.log"
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                self.command("serve", "--port", str(port), *options),
+                cwd=self.folder, env=self.environment(), stdout=output, stderr=output,
+            )  # fmt: skip
+        base = f"http://127.0.0.1:{port}"
+        try:
+            _wait_until_ready(base, process, log)
+            yield base, process
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(STOP_S)
 
     def drop(self, table: str, name: str, content: str | bytes) -> Path:
         """Put a file into a table's inbox folder."""
@@ -64,6 +89,19 @@ class Cli:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
         return path
+
+
+def _wait_until_ready(base: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    until = time.monotonic() + START_S
+    while time.monotonic() < until:
+        assert process.poll() is None, log.read_text(encoding="utf-8")
+        try:
+            if httpx.get(f"{base}/health/ready").status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    raise AssertionError(log.read_text(encoding="utf-8"))
 
 
 SMALL = {"LAKEHOUSE_GENERATE__SCALE": "0.02", "LAKEHOUSE_GENERATE__DAYS": "400"}

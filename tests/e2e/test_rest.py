@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,11 +10,10 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.conftest import Cli, free_port
+from tests.e2e.conftest import Cli
 
 pytestmark = pytest.mark.e2e
 
-START_S, STOP_S = 60, 60
 # Rows come over HTTP alone.
 REST_ONLY = {"LAKEHOUSE_TRANSACTIONS__ENABLED": "false"}
 
@@ -25,34 +21,13 @@ REST_ONLY = {"LAKEHOUSE_TRANSACTIONS__ENABLED": "false"}
 @contextmanager
 def serving(cli: Cli, key: str) -> Iterator[httpx.Client]:
     """The service on two workers, and a caller with a key."""
-    port = free_port()
-    with (cli.folder / "serve.log").open("ab") as log:
-        process = subprocess.Popen(
-            cli.command("serve", "--workers", "2", "--port", str(port)),
-            cwd=cli.folder, env=cli.environment(), stdout=log, stderr=log,
-        )  # fmt: skip
-    try:
-        with httpx.Client(
-            base_url=f"http://127.0.0.1:{port}", headers={"Authorization": f"Bearer {key}"}, timeout=30
-        ) as caller:
-            _wait_until_ready(caller, process)
-            yield caller
-    finally:
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(STOP_S) == 0
-
-
-def _wait_until_ready(caller: httpx.Client, process: subprocess.Popen[bytes]) -> None:
-    until = time.monotonic() + START_S
-    while time.monotonic() < until:
-        assert process.poll() is None, "the service ended"
-        try:
-            if caller.get("/health/ready").status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.1)
-    raise AssertionError("the service is not ready")
+    bearer = {"Authorization": f"Bearer {key}"}
+    with (
+        cli.serving("--workers", "2") as (base, process),
+        httpx.Client(base_url=base, headers=bearer, timeout=30) as caller,
+    ):
+        yield caller
+    assert process.returncode == 0
 
 
 def payment(number: int, second: int, amount: str = "12.50") -> dict[str, str]:

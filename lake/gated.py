@@ -13,8 +13,8 @@ from deltalake import DeltaTable
 from lake.candidate import Balance
 from lake.checks import Outcome
 from lake.errors import StorageError
-from lake.lake import Lake, readable
-from lake.log import Entry, read_entry
+from lake.lake import Lake
+from lake.log import Entry, entry_path, read_entry
 from lake.table import Layer, Table
 
 METADATA_KEY = "lakehouse"
@@ -25,7 +25,6 @@ PENDING = "PENDING"
 _OPEN_OUTCOMES = (Outcome.PASSED.value, Outcome.WARN.value, EXEMPT)
 # Operations that by the Delta protocol never change rows.
 NEUTRAL_OPERATIONS = ("OPTIMIZE", "VACUUM START", "VACUUM END")
-_HISTORY_PAGE = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,15 +126,17 @@ def commits(lake: Lake, table: Table) -> Iterator[Commit]:
     delta = lake.open(table)
     if delta is None:
         return
-    limit, seen = _HISTORY_PAGE, 0
-    while True:
-        with readable(lake.path(table)):
-            entries = delta.history(limit)
-        yield from (_commit(entry) for entry in entries[seen:])
-        if len(entries) < limit:
+    # Not by delta-rs's history: it counts down from the version that was opened, but reads the log anew, so that a
+    # commit made in between puts every entry under its neighbour's number.
+    for version in range(int(delta.version()), -1, -1):
+        entry = read_entry(lake.path(table), version)
+        if entry is None:
             return
-        # The log gives no page by offset; doubling keeps the total read within twice the history.
-        seen, limit = len(entries), limit * 2
+        info = entry.info
+        if "timestamp" not in info:
+            # What a commit says about itself is optional by the protocol; its file's own time then stands for it.
+            info["timestamp"] = entry_path(lake.path(table), version).stat().st_mtime * 1000
+        yield _commit({**info, "version": version})
 
 
 def _commit(entry: dict[str, Any]) -> Commit:

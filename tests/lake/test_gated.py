@@ -12,6 +12,7 @@ from lake.gated import PENDING, GateRecord, Standing, commits, last_gated, stand
 from lake.lake import Lake
 from lake.log import entry_path, read_entry
 from lake.publish import admit, publish
+from lake.table import Table
 from lake.tables import table
 from tests.lake.conftest import RUN, CandidateMaker, append_as_stranger, append_pending, passing, read_rows
 
@@ -131,3 +132,29 @@ def test_a_record_survives_the_log_and_foreign_ones_are_none(gated: Lake) -> Non
     assert GateRecord.from_metadata({"lakehouse": {"outcome": "MAYBE"}}) is None
     assert GateRecord.from_metadata({"lakehouse": "PASSED"}) is None
     assert GateRecord.from_metadata({}) is None
+
+
+def test_a_commit_made_while_the_log_is_read_lets_no_waiting_rows_through(
+    lake: Lake, make_candidate: CandidateMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = make_candidate("p1"), make_candidate("p2", batch="b2", mode="overwrite", fingerprint="f2")
+    publish(lake, first, passing(first), RUN, {})
+    append_pending(lake, PLANS, ["waits"])
+    opened = Lake.open
+
+    def open_and_lose_a_moment(self: Lake, of: Table, version: int | None = None) -> DeltaTable | None:
+        delta = opened(self, of, version)
+        monkeypatch.setattr(Lake, "open", opened)
+        publish(lake, second, passing(second), RUN, {})
+        return delta
+
+    monkeypatch.setattr(Lake, "open", open_and_lose_a_moment)
+    assert read_rows(lake, PLANS) in (["p1"], ["p2"])
+
+
+def test_a_commit_that_says_nothing_about_itself_is_a_strangers(gated: Lake) -> None:
+    path = entry_path(gated.path(PLANS), 1)
+    path.write_text('{"txn": {"appId": "stranger", "version": 1}}\n')
+    newest = next(iter(commits(gated, PLANS)))
+    assert (newest.version, newest.operation, newest.record) == (1, "unknown", None)
+    assert read_rows(gated, PLANS) == ["p1"]

@@ -90,7 +90,6 @@ COMMIT_ROWS = Histogram("lakehouse_commit_rows", "Rows of one commit.", buckets=
 COMMIT_CONFLICTS = Counter("lakehouse_commit_conflicts", "Commits tried again because another writer came first.")
 ROWS_COMMITTED = Counter("lakehouse_rows_committed", "Rows committed to bronze.transactions.")
 ROWS_DUPLICATE = Counter("lakehouse_rows_duplicate", "Rows sent again, which added nothing.")
-ROWS_REFUSED = Counter("lakehouse_rows_refused", "Rows refused to their sender.")
 ROWS_QUARANTINED = Counter("lakehouse_rows_quarantined", "Rows kept in quarantine.")
 WRITER_RESTARTS = Counter("lakehouse_writer_restarts", "Times the writer process was started again.")
 

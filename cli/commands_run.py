@@ -12,15 +12,13 @@ from cli.output import StepTimes, answers, console, human_bytes, print_json, pri
 from lake.errors import BadInputError
 from lake.settings import EngineName, Settings, load_settings
 from lake.table import Layer
-from lake.tables import BRONZE, COMPANY_BRONZE, COMPANY_SILVER, MARTS
+from lake.tables import BRONZE, COMPANY_SILVER, MARTS
 from tasks.prefect_server import PrefectServer
+from tasks.step_counts import MEDALLION_STEPS
 
 if TYPE_CHECKING:
     from tasks.artifacts import RunSummary
     from tasks.layers import LayerResult
-
-# Each table is built and checked, each of three layers published; then sources, exports and report.
-_MOST_STEPS = 2 * (len(COMPANY_BRONZE) + len(COMPANY_SILVER) + len(MARTS)) + 3 + 3
 
 
 def run(
@@ -46,7 +44,7 @@ def run(
     settings = load_settings(config)
     began = time.monotonic()
     times = StepTimes.start()
-    with progress(_MOST_STEPS, "starting Prefect"), PrefectServer() as server:
+    with progress(MEDALLION_STEPS, "starting Prefect"), PrefectServer() as server:
         from flows.medallion import medallion
 
         server.wait_until_healthy()

@@ -15,13 +15,10 @@ from cli.output import StepTimes, answers, console, human_bytes, print_json, pri
 from lake.settings import DetectEngineName, load_settings
 from lake.tables import ANOMALIES
 from tasks.prefect_server import PrefectServer
+from tasks.step_counts import TRANSACTIONS_STEPS
 
 if TYPE_CHECKING:
     from tasks.evaluation import Estimate, Evaluation
-
-# The feed tells of ten tenths; two tables are landed, built, checked and published, four more checked and published;
-# rows that came over HTTP are checked and admitted.
-_MOST_STEPS = 10 + 2 * 4 + 2 + 2 * len(ANOMALIES) + 4
 
 app = App(
     name="transactions",
@@ -60,7 +57,7 @@ def run(
     settings = load_settings(config).with_transactions(count, engine)
     began = time.monotonic()
     times = StepTimes.start()
-    with progress(_MOST_STEPS, "starting Prefect"), PrefectServer() as server:
+    with progress(TRANSACTIONS_STEPS, "starting Prefect"), PrefectServer() as server:
         from flows.transactions import transactions
 
         server.wait_until_healthy()

@@ -28,6 +28,9 @@ from rich.text import Text  # noqa: E402
 from cli import (  # noqa: E402
     commands_api,
     commands_lake,
+    commands_mirror,
+    commands_notebook,
+    commands_platform,
     commands_project,
     commands_quarantine,
     commands_run,
@@ -61,9 +64,12 @@ _PROJECT = Group("Project", sort_key=6)
 
 for _group, _commands in (
     (_RUN, (commands_run.run, commands_run.generate, commands_run.land, commands_run.build, commands_run.export)),
+    (_RUN, (commands_mirror.mirror,)),
     (_RUN, (commands_transactions.app,)),
     (_LOOK, (commands_lake.tables, commands_lake.show, commands_lake.history, commands_lake.check)),
+    (_LOOK, (commands_notebook.notebook,)),
     (_MEND, (commands_quarantine.app, commands_lake.restore, commands_lake.maintain)),
+    (_SERVE, (commands_platform.up, commands_platform.down, commands_platform.deploy)),
     (_SERVE, (commands_api.serve, commands_api.keys_app)),
     (_SQL, (commands_sql.app,)),
     (_PROJECT, (commands_project.doctor, commands_project.test, commands_project.bench)),

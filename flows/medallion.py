@@ -19,13 +19,23 @@ from tasks.artifacts import RunSummary, show_in_prefect
 from tasks.export import export_marts
 from tasks.guest_engine import guest_engine
 from tasks.layers import build_layer, land_layer
+from tasks.prefect_announcer import PrefectAnnouncer
+from tasks.prefect_runs import discard_candidates, run_name, writer_slot
 from tasks.prefect_steps import PrefectSteps
 from tasks.report import reported
 from tasks.sources import generate_sources
+from tasks.step_counts import MEDALLION_STEPS
 from tasks.workspace import new_run, writing
 
 
-@flow(name="medallion", description=__doc__, persist_result=False)
+@flow(
+    name="medallion",
+    description=__doc__,
+    flow_run_name=run_name,
+    on_cancellation=[discard_candidates],
+    on_crashed=[discard_candidates],
+    persist_result=False,
+)
 def medallion(config: Path | None = None, at: datetime | None = None, engine: EngineName | None = None) -> RunSummary:
     """Bring the lake up to date.
 
@@ -38,9 +48,10 @@ def medallion(config: Path | None = None, at: datetime | None = None, engine: En
         LakehouseError: See its subclasses; the last good versions stay readable.
     """
     settings = load_settings(config).with_engine(engine)
-    steps = PrefectSteps(settings.flow)
+    steps = PrefectSteps(settings.flow, MEDALLION_STEPS)
     with (
-        writing(settings, new_run(at), steps) as workspace,
+        writer_slot(settings.flow.writer_wait_s),
+        writing(settings, new_run(at), steps, PrefectAnnouncer(settings.lake.root)) as workspace,
         reported(workspace),
         guest_engine(workspace) as guest,
     ):
@@ -49,4 +60,4 @@ def medallion(config: Path | None = None, at: datetime | None = None, engine: En
         silver = build_layer(workspace, COMPANY_SILVER, guest)
         gold = build_layer(workspace, MARTS, guest)
         exports = workspace.step("export marts", Layer.GOLD, partial(export_marts, workspace, MARTS))
-        return show_in_prefect(RunSummary.of(workspace, (bronze, silver, gold), exports, COMPANY), steps.timings)
+        return show_in_prefect(RunSummary.of(workspace, (bronze, silver, gold), exports, COMPANY), steps)

@@ -21,12 +21,22 @@ from tasks.evaluation import Evaluation, evaluate_generated
 from tasks.export import export_marts
 from tasks.feed import feed_layer
 from tasks.layers import build_layer, land_layer
+from tasks.prefect_announcer import PrefectAnnouncer
+from tasks.prefect_runs import discard_candidates, run_name, writer_slot
 from tasks.prefect_steps import PrefectSteps
 from tasks.report import reported
+from tasks.step_counts import TRANSACTIONS_STEPS
 from tasks.workspace import new_run, writing
 
 
-@flow(name="transactions", description=__doc__, persist_result=False)
+@flow(
+    name="transactions",
+    description=__doc__,
+    flow_run_name=run_name,
+    on_cancellation=[discard_candidates],
+    on_crashed=[discard_candidates],
+    persist_result=False,
+)
 def transactions(
     config: Path | None = None,
     at: datetime | None = None,
@@ -48,8 +58,12 @@ def transactions(
         LakehouseError: See its subclasses; the last good versions stay readable.
     """
     settings = load_settings(config).with_transactions(count, engine)
-    steps = PrefectSteps(settings.flow)
-    with writing(settings, new_run(at), steps) as workspace, reported(workspace):
+    steps = PrefectSteps(settings.flow, TRANSACTIONS_STEPS)
+    with (
+        writer_slot(settings.flow.writer_wait_s),
+        writing(settings, new_run(at), steps, PrefectAnnouncer(settings.lake.root)) as workspace,
+        reported(workspace),
+    ):
         fed = feed_layer(workspace)
         landed = land_layer(workspace, (BRONZE_TRANSACTIONS,))
         admitted = admit_layer(workspace, (BRONZE_TRANSACTIONS,))
@@ -59,4 +73,4 @@ def transactions(
         evaluation = evaluate_generated(workspace)
         show_evaluation(evaluation)
         summary = RunSummary.of(workspace, (fed, landed, admitted, silver, gold), exports, TRANSACTIONS)
-        return show_in_prefect(summary, steps.timings), evaluation
+        return show_in_prefect(summary, steps), evaluation

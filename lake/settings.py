@@ -148,12 +148,25 @@ class ExportSettings(_Section):
     formats: tuple[Literal["csv", "parquet"], ...] = ("csv",)
 
 
+class MirrorSettings(_Section):
+    """Where published tables and exports are copied to; credentials come from the platform's own environment."""
+
+    to: str | None = None
+    endpoint: str | None = None
+    region: str | None = None
+    allow_http: bool = False
+    retries: Annotated[int, Field(ge=0, le=20)] = 5
+    timeout_s: Annotated[float, Field(gt=0, le=3_600)] = 60
+
+
 class FlowSettings(_Section):
-    """How Prefect runs the tasks."""
+    """How Prefect runs the tasks, and who is told of failed runs."""
 
     retries: Annotated[int, Field(ge=0, le=10)] = 2
     retry_delay_s: Annotated[float, Field(ge=0, le=600)] = 2
     task_timeout_s: Annotated[int, Field(ge=1, le=86_400)] = 3_600
+    writer_wait_s: Annotated[float, Field(ge=0, le=86_400)] = 3_600
+    webhook: SecretStr | None = None
 
 
 class ApiSettings(_Section):
@@ -200,6 +213,7 @@ class Settings(_Section):
     snowflake: SnowflakeSettings = SnowflakeSettings()
     gates: GateSettings = GateSettings()
     export: ExportSettings = ExportSettings()
+    mirror: MirrorSettings = MirrorSettings()
     flow: FlowSettings = FlowSettings()
     api: ApiSettings = ApiSettings()
     ingest: IngestSettings = IngestSettings()
@@ -209,6 +223,18 @@ class Settings(_Section):
         if name is None:
             return self
         return self.model_copy(update={"engine": self.engine.model_copy(update={"name": name})})
+
+    def with_api_port(self, port: int | None) -> Self:
+        """The same settings with another port of the HTTP service; as they are when `port` is None."""
+        if port is None:
+            return self
+        return self.model_copy(update={"api": self.api.model_copy(update={"port": port})})
+
+    def with_mirror_to(self, to: str | None) -> Self:
+        """The same settings with another place of the mirror; as they are when `to` is None."""
+        if to is None:
+            return self
+        return self.model_copy(update={"mirror": self.mirror.model_copy(update={"to": to})})
 
     def with_transactions(self, count: int | None, engine: DetectEngineName | None) -> Self:
         """The same settings with another number of generated transactions and another engine for detection.

@@ -62,15 +62,16 @@ def admit_layer(workspace: Workspace, tables: Sequence[Table] = (BRONZE_TRANSACT
     record_layer(workspace, "admission", candidates, gates)
     problems = [problem for gate in gates.values() for problem in gate.problems]
     if problems:
+        workspace.announce.gate_shut(workspace.run, Layer.BRONZE, gates)
         raise GateError(
             "the gate is shut for rows that came over HTTP: " + "; ".join(problems),
             where=", ".join(name for name, gate in gates.items() if not gate.opens),
             mend="they stay in the table, read by nobody; details: ./lakehouse check --last",
         )
     release = partial(_admitted, workspace, found, gates)
-    return LayerResult(
-        Layer.BRONZE, workspace.step("admit bronze", Layer.BRONZE, release) if found else (), candidates, gates
-    )
+    admitted = workspace.step("admit bronze", Layer.BRONZE, release) if found else ()
+    workspace.announce.released(workspace.run, Layer.BRONZE, admitted, candidates)
+    return LayerResult(Layer.BRONZE, admitted, candidates, gates)
 
 
 def waiting_rows(workspace: Workspace, table: Table) -> Waiting | None:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
 from prefect.artifacts import create_link_artifact, create_table_artifact
 
+from lake.checks import GateResult, Outcome
 from lake.table import Table
+from tasks.check_words import in_short
 from tasks.evaluation import Evaluation
 from tasks.headlines import Headline, headlines
 from tasks.inspect import TableSummary, table_summaries
 from tasks.layers import LayerResult
+from tasks.mirror import MirrorSummary
+from tasks.prefect_steps import PrefectSteps
 from tasks.workspace import Workspace
 
 
@@ -69,10 +73,43 @@ def show_evaluation(evaluation: Evaluation | None) -> None:
     )
 
 
-def show_in_prefect(summary: RunSummary, timings: Sequence[dict[str, object]]) -> RunSummary:
+def show_checks(gates: Iterable[GateResult], description: str) -> None:
+    """Attach every check with what it measured and some of the rows it refuses."""
+    create_table_artifact(key="check-results", description=description, table=[*check_lines(gates)])
+
+
+def check_lines(gates: Iterable[GateResult]) -> Iterator[dict[str, object]]:
+    """A line a check; of each table those that did not pass first."""
+    for gate in gates:
+        for check in sorted(gate.checks, key=lambda c: c.outcome is Outcome.PASSED):
+            yield {
+                "table": gate.table,
+                "check": check.name,
+                "outcome": check.outcome.value,
+                "measured": check.measured,
+                "threshold": check.threshold,
+                "failing rows": "; ".join(in_short(sample) for sample in check.samples),
+            }
+
+
+def _lineage(summary: RunSummary) -> Iterator[dict[str, object]]:
+    """A line a table: its version, the versions it was computed from, the run that published it, its export."""
+    exports = {path.stem: path.name for path in summary.exports}
+    for line in summary.tables:
+        yield {
+            "table": line.table,
+            "version": line.version,
+            "computed from": ", ".join(f"{name} v{version}" for name, version in sorted(line.sources.items())),
+            "published by run": line.run_id,
+            "contract": (line.contract_hash or "")[:12],
+            "export": exports.get(line.table.partition(".")[2], ""),
+        }
+
+
+def show_in_prefect(summary: RunSummary, steps: PrefectSteps) -> RunSummary:
     """Attach headlines, row counts, check outcomes, step times and export links to the current flow run."""
     create_table_artifact(
-        key="step-times", description="Seconds each step took, Prefect's part included", table=[*timings]
+        key="step-times", description="Seconds each step took, Prefect's part included", table=steps.timings
     )
     create_table_artifact(
         key="headlines",
@@ -102,26 +139,33 @@ def show_in_prefect(summary: RunSummary, timings: Sequence[dict[str, object]]) -
             for name, candidate in layer.candidates.items()
         ],
     )
+    gates = [gate for layer in summary.layers for gate in layer.gates.values()]
+    show_checks(gates, "Contract checks of this run, all gates open")
     create_table_artifact(
-        key="check-results",
-        description="Contract checks of this run",
-        table=[
-            {
-                "table": gate.table,
-                "check": check.name,
-                "outcome": check.outcome.value,
-                "measured": check.measured,
-                "threshold": check.threshold,
-            }
-            for layer in summary.layers
-            for gate in layer.gates.values()
-            for check in gate.checks
-        ],
+        key="lineage",
+        description=f"Versions readers now read, and the versions each was computed from, after run {summary.run_id}",
+        table=[*_lineage(summary)],
     )
-    for path in summary.exports:
+    show_exports(summary.exports)
+    steps.show_end()
+    return summary
+
+
+def show_exports(files: Iterable[Path]) -> None:
+    """Attach a link to every exported file."""
+    for path in files:
         create_link_artifact(
             key=f"export-{path.name.replace('_', '-').replace('.', '-')}",
             link=path.resolve().as_uri(),
             link_text=path.name,
         )
-    return summary
+
+
+def show_mirror(summary: MirrorSummary | None) -> None:
+    """Attach what was copied to the mirror; nothing when there is none."""
+    if summary is not None:
+        create_table_artifact(
+            key="mirror",
+            description=f"Copies at {summary.to}, and what this run added to them",
+            table=[asdict(table) for table in summary.tables],
+        )

@@ -21,7 +21,10 @@ from tasks.workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class TableSummary:
-    """One line of `lakehouse tables`; size in bytes, `outcome` of the gate that let the version in."""
+    """One line of `lakehouse tables`; size in bytes, `outcome` of the gate that let the version in.
+
+    `sources` are the versions, by table, that `run_id` computed it from, under the contract of `contract_hash`.
+    """
 
     table: str
     layer: str
@@ -30,6 +33,9 @@ class TableSummary:
     size_bytes: int
     changed_at: datetime
     outcome: str
+    run_id: str
+    contract_hash: str | None
+    sources: dict[str, int]
 
 
 def table_summaries(lake: Lake) -> list[TableSummary]:
@@ -38,7 +44,16 @@ def table_summaries(lake: Lake) -> list[TableSummary]:
     found = ((table, last_gated(lake, table)) for table in BY_NAME.values())
     return [
         TableSummary(
-            t.full_name, t.layer.value, gated.rows, gated.version, gated.size_bytes, gated.at, gated.record.outcome
+            table=t.full_name,
+            layer=t.layer.value,
+            rows=gated.rows,
+            version=gated.version,
+            size_bytes=gated.size_bytes,
+            changed_at=gated.at,
+            outcome=gated.record.outcome,
+            run_id=gated.record.run_id,
+            contract_hash=gated.record.contract_hash,
+            sources=gated.record.sources,
         )
         for t, gated in found
         if gated is not None

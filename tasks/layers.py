@@ -159,6 +159,7 @@ def release_layer(
     record_layer(workspace, layer, candidates, gates)
     problems = [problem for gate in gates.values() for problem in gate.problems]
     if problems:
+        workspace.announce.gate_shut(workspace.run, layer, gates)
         raise GateError(
             f"the {layer} gate is shut: " + "; ".join(problems),
             where=", ".join(name for name, gate in gates.items() if not gate.opens),
@@ -166,6 +167,7 @@ def release_layer(
         )
     release = partial(publish_layer, workspace, candidates, gates, depends_on or {})
     published = workspace.step(f"publish {layer}", layer, release) if candidates else ()
+    workspace.announce.released(workspace.run, layer, published, candidates)
     return LayerResult(layer, published, candidates, gates)
 
 

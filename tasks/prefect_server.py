@@ -1,4 +1,4 @@
-"""The Prefect API a run talks to: the user's, or a server of its own that lives as long as the run.
+"""The Prefect API a run talks to: the user's, that of `lakehouse up`, or a server of its own that lives as long as it.
 
 Prefect would start one by itself, but only after loading the whole server into this process too; started first, it
 comes up while this process is still loading what the flow needs.
@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import MutableMapping
+from importlib import metadata
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -26,6 +27,8 @@ from lake.settings import PROJECT_ROOT
 CHOSEN_BY_USER = ("PREFECT_API_URL", "PREFECT_PROFILE", "PREFECT_HOME")
 HOME = Path("data/prefect")
 LOG_NAME = "server.log"
+# Where `lakehouse up` leaves the address of the server that uses this home: two would lock each other's database.
+ADDRESS_NAME = "server.url"
 # A new database takes 5 s on two quiet cores.
 STARTUP_S = 120
 # How long a server that is said to run may take.
@@ -58,6 +61,9 @@ class PrefectServer:
         if any(self._environment.get(name) for name in CHOSEN_BY_USER):
             return self
         self._environment["PREFECT_HOME"] = str(self._home)
+        if (address := standing_server(self._home)) is not None:
+            self._environment["PREFECT_API_URL"] = address
+            return self
         try:
             self._home.mkdir(parents=True, exist_ok=True)
             log = (self._home / LOG_NAME).open("wb")
@@ -89,23 +95,17 @@ class PrefectServer:
         address = self._environment.get("PREFECT_API_URL")
         if not address:
             return
-        try:
-            httpx.get(f"{address}/health", timeout=STARTUP_S if self._process else ANSWER_S)
-        except httpx.TransportError as error:
-            raise self._unreachable(address, error) from None
-
-    def _unreachable(self, address: str, error: httpx.TransportError) -> LakehouseError:
         if self._process is None:
-            return LakehouseError(
-                f"no Prefect server answers there ({error})",
-                where=f"PREFECT_API_URL={address}",
-                mend="start it with: .venv/bin/prefect server start   (or unset PREFECT_API_URL to run without)",
-            )
-        return LakehouseError(
-            f"Prefect's temporary server did not start ({error})",
-            where=str(self._home / LOG_NAME),
-            mend="read that log; a damaged database is mended by deleting the directory it lies in",
-        )
+            require_server(self._environment)
+            return
+        try:
+            httpx.get(f"{address}/health", timeout=STARTUP_S)
+        except httpx.TransportError as error:
+            raise LakehouseError(
+                f"Prefect's temporary server did not start ({error})",
+                where=str(self._home / LOG_NAME),
+                mend="read that log; a damaged database is mended by deleting the directory it lies in",
+            ) from None
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -125,6 +125,50 @@ class PrefectServer:
             self._process.wait()
         assert self._process.stdin is not None
         self._process.stdin.close()
+
+
+def standing_server(home: Path) -> str | None:
+    """Address of the server that `lakehouse up` started on this home, when it answers."""
+    try:
+        address = (home / ADDRESS_NAME).read_text(encoding="utf-8").strip()
+        return address if httpx.get(f"{address}/health", timeout=ANSWER_S).is_success else None
+    except (OSError, httpx.HTTPError, httpx.InvalidURL):
+        return None
+
+
+def require_server(environment: MutableMapping[str, str] = os.environ) -> str:
+    """Address of the user's Prefect server, or of the one that `lakehouse up` started.
+
+    Args:
+        environment: Its ``PREFECT_API_URL`` comes first; set to the address found.
+
+    Raises:
+        LakehouseError: None answers, or it is of another version than the installed Prefect.
+    """
+    address = environment.get("PREFECT_API_URL") or standing_server(HOME.resolve())
+    if address is None:
+        raise LakehouseError("no Prefect server runs here", where=str(HOME), mend="./lakehouse up")
+    try:
+        # The server wants it as user:password, where it wants any.
+        user, _, password = environment.get("PREFECT_API_AUTH_STRING", "").partition(":")
+        answer = httpx.get(f"{address}/admin/version", timeout=ANSWER_S, auth=(user, password) if user else None)
+        version = str(answer.json()) if answer.is_success else f"unknown (HTTP {answer.status_code})"
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        raise LakehouseError(
+            f"no Prefect server answers there ({error})",
+            where=f"PREFECT_API_URL={address}",
+            mend="start one with: ./lakehouse up   (or unset PREFECT_API_URL to run without)",
+        ) from None
+    # Prefect's API changes between minor versions, not within one.
+    installed = metadata.version("prefect")
+    if version.split(".")[:2] != installed.split(".")[:2]:
+        raise LakehouseError(
+            f"the Prefect server is of version {version}, installed here is {installed}",
+            where=f"PREFECT_API_URL={address}",
+            mend=f"run a server of version {installed}, or unset PREFECT_API_URL to run without",
+        )
+    environment["PREFECT_API_URL"] = address
+    return address
 
 
 def _serve(listening: int) -> None:

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -17,6 +17,7 @@ from lake.lake import Lake
 from lake.lock import writer_lock
 from lake.settings import Settings
 from sql.engines.duckdb import DuckDBEngine
+from tasks.announcements import Announcer, Nobody
 
 Result = TypeVar("Result")
 logger = logging.getLogger("lakehouse")
@@ -45,11 +46,13 @@ class Workspace:
         settings: The validated configuration.
         run: Who acts, and when it began.
         step: How steps are carried out.
+        announce: Who is told of published layers, shut gates and quarantined rows.
     """
 
     settings: Settings
     run: Run
     step: StepRunner = run_plainly
+    announce: Announcer = field(default_factory=Nobody)
 
     @property
     def lake(self) -> Lake:
@@ -82,13 +85,15 @@ def new_run(at: datetime | None = None) -> Run:
 
 
 @contextmanager
-def writing(settings: Settings, run: Run, step: StepRunner = run_plainly) -> Iterator[Workspace]:
+def writing(
+    settings: Settings, run: Run, step: StepRunner = run_plainly, announce: Announcer | None = None
+) -> Iterator[Workspace]:
     """A workspace that holds the lake's writer lock; candidates of dead runs and its own are gone afterwards.
 
     Raises:
         LakeBusyError, NewerLakeError, StorageError: See Lake.prepare and writer_lock.
     """
-    workspace = Workspace(settings, run, step)
+    workspace = Workspace(settings, run, step, announce or Nobody())
     lake = workspace.lake
     lake.prepare()
     with writer_lock(lake, f"run {run.run_id}", settings.lake.lock_wait_s):

@@ -25,7 +25,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from infra.spark import processes
+from infra import processes
 from lake.errors import BadInputError, LakehouseError, MissingToolError, StorageError
 from spark.java import require_java
 from spark.session import INSTALL_ENGINES
@@ -109,7 +109,7 @@ def start(directory: Path, workers: int = 2, size: WorkerSize | None = None, por
         _wait("master", master, cluster, lambda: _is_listening(master_port))
         _add_workers(home, cluster, workers, size or WorkerSize())
     except BaseException:
-        processes.end_all(directory)
+        processes.end(directory)
         raise
     return cluster
 
@@ -167,7 +167,8 @@ def _add_workers(home: Path, cluster: Cluster, number: int, size: WorkerSize) ->
 
 
 def _spawn(home: Path, cluster: Cluster, name: str, program: str, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
-    command = [str(home / "bin" / "spark-class"), program, "--host", HOST, *processes.mark(cluster.directory)]
+    properties = ["--properties-file", str(cluster.directory / "spark.properties")]
+    command = [str(home / "bin" / "spark-class"), program, "--host", HOST, *properties]
     places = {"SPARK_HOME": str(home), "SPARK_LOCAL_IP": HOST, "SPARK_DAEMON_MEMORY": DAEMON_MEMORY}
     return processes.spawn(cluster.directory, name, [*command, *arguments], {**os.environ, **places})
 
@@ -232,7 +233,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     try:
         if given.command == "stop":
-            ended = processes.end_all(given.directory)
+            ended = processes.end(given.directory)
             sys.stdout.write(f"stopped {', '.join(ended) or 'nothing: no cluster ran here'}\n")
             return 0
         size = WorkerSize(given.cores, given.memory)

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import write_deltalake
 
-from infra.spark import processes
+from infra import processes
 from lake.settings import PROJECT_ROOT
 from tests.spark.worlds import as_table, drawn, packed, worlds
 
@@ -82,7 +82,7 @@ def test_a_worker_lost_and_another_added_in_the_middle_change_no_row(
     running = job((directory / "address").read_text(), transactions, tmp_path)
     until(lambda: tasks_of(directory, "worker-1") >= before + 3 or running.poll() is not None)
     # A machine that is lost takes its executors with it.
-    os.killpg(int((directory / "worker-1.pid").read_text()), signal.SIGKILL)
+    os.killpg(processes.running(directory)["worker-1"], signal.SIGKILL)
     assert running.poll() is None, "the job had ended before the worker was lost"
     added = cluster("add-worker", "--directory", str(directory))
     assert added.stderr.startswith("2 workers registered"), added.stderr

@@ -6,7 +6,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import httpx
@@ -14,7 +17,7 @@ import pytest
 
 from lake.errors import LakehouseError, StorageError
 from lake.settings import PROJECT_ROOT
-from tasks.prefect_server import PrefectServer
+from tasks.prefect_server import ADDRESS_NAME, HOME, PrefectServer, require_server, standing_server
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -73,7 +76,53 @@ def test_a_named_server_that_does_not_answer_is_named() -> None:
     with named as server, pytest.raises(LakehouseError, match="no Prefect server answers") as refused:
         server.wait_until_healthy()
     assert "127.0.0.1:9" in (refused.value.where or "")
-    assert "prefect server start" in (refused.value.mend or "")
+    assert "./lakehouse up" in (refused.value.mend or "")
+
+
+class OldServer(BaseHTTPRequestHandler):
+    """A Prefect server of another version, as far as it is asked."""
+
+    def do_GET(self) -> None:
+        body = b'"2.20.1"' if self.path.endswith("/version") else b"true"
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None: ...
+
+
+@pytest.fixture
+def old_server() -> Iterator[str]:
+    with HTTPServer(("127.0.0.1", 0), OldServer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/api"
+        server.shutdown()
+
+
+def test_a_server_of_another_version_is_refused_with_both_versions(old_server: str) -> None:
+    with pytest.raises(LakehouseError, match=r"of version 2\.20\.1, installed here is 3"):
+        require_server(environment(PREFECT_API_URL=old_server))
+
+
+def test_a_standing_server_is_used_while_it_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old_server: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    home = tmp_path / HOME
+    home.mkdir(parents=True)
+    (home / ADDRESS_NAME).write_text(old_server)
+    seen = environment()
+    with PrefectServer(seen):
+        assert seen["PREFECT_API_URL"] == old_server
+    (home / ADDRESS_NAME).write_text("http://127.0.0.1:9/api")
+    assert standing_server(home) is None
+
+
+def test_without_any_server_up_is_what_to_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(LakehouseError, match="no Prefect server runs here") as refused:
+        require_server(environment())
+    assert refused.value.mend == "./lakehouse up"
 
 
 def test_a_damaged_database_is_named_with_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

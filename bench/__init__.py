@@ -8,6 +8,7 @@ from bench.feed import bench_feed
 from bench.handbook import bench_handbook
 from bench.ingest import bench_ingest, bench_soak
 from bench.medallion import bench_medallion
+from bench.orchestration import bench_orchestration
 from bench.sql import bench_sql
 
 BENCHMARKS = {
@@ -17,6 +18,7 @@ BENCHMARKS = {
     "handbook": bench_handbook,
     "ingest": bench_ingest,
     "medallion": bench_medallion,
+    "orchestration": bench_orchestration,
     "soak": bench_soak,
     "sql": bench_sql,
 }

@@ -51,6 +51,7 @@ def doctor(*, config: Path | None = None, json: bool = False) -> None:
         *(_package(name, INSTALL_ENGINES, optional=True) for name in _ENGINE_PACKAGES),
         *(_package(name, "./lakehouse test", optional=True) for name in _TEST_PACKAGES),
         _java(),
+        _r(),
         *_project(config),
     ]
     if json:
@@ -92,7 +93,7 @@ def bench(name: str, *, rows: int | None = None, json: Path | None = None) -> No
     Parameters
     ----------
     name
-        detect, faults, feed, handbook, ingest, medallion, soak or sql.
+        detect, faults, feed, handbook, ingest, medallion, orchestration, soak or sql.
     rows
         Rows to measure at: events, transactions, commits or kills [default: the benchmark's own sizes].
     json
@@ -126,6 +127,15 @@ def _java() -> Finding:
     if java is None:
         return Finding("java", "absent", "-", mend)
     return Finding("java", "ok", java.version) if java.is_new_enough else Finding("java", "too old", java.version, mend)
+
+
+def _r() -> Finding:
+    from tasks.notebook import require_r
+
+    try:
+        return Finding("r", "ok", require_r())
+    except MissingToolError as error:
+        return Finding("r", "absent", error.what, f"{error.mend}; only the notebook needs it")
 
 
 def _project(config: Path | None) -> list[Finding]:

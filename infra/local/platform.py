@@ -30,6 +30,9 @@ START_WAIT_S = 120.0
 WORKER_RUNS = 4
 WORKER_POLL_S = 2
 _POLL_S = 0.2
+_ANSWER_S = 2.0
+# On loopback; reading certificates anew for every question takes more of a core than all else that waiting does.
+_NO_TLS = False
 _SERVER, _API, _WORKER = "server", "api", "worker"
 
 
@@ -88,12 +91,12 @@ def up(settings: Settings, config: Path | None = None, prefect_port: int = 4200)
         for name in (_SERVER, _API):
             if name not in before:
                 processes.spawn(directory, name, commands[name], environment)
-        _wait(directory, _SERVER, lambda: _answers(f"{server}/health"))
-        (home / ADDRESS_NAME).write_text(server, encoding="utf-8")
         os.environ.update({"PREFECT_API_URL": server, "PREFECT_HOME": str(home)})
-        # Prefect reads its settings when it is imported.
+        # Prefect reads its settings when it is imported, which takes seconds: the server needs more to begin.
         from infra.prefect.deploy import deploy_flows, prepare
 
+        _wait(directory, _SERVER, lambda: _answers(f"{server}/health"))
+        (home / ADDRESS_NAME).write_text(server, encoding="utf-8")
         prepare(settings)
         if _WORKER not in before:
             processes.spawn(directory, _WORKER, commands[_WORKER], environment, cwd=PROJECT_ROOT)
@@ -186,14 +189,15 @@ def _wait(directory: Path, name: str, is_ready: Callable[[], bool]) -> None:
 
 def _answers(url: str) -> bool:
     try:
-        return httpx.get(url, timeout=_POLL_S * 10).is_success
+        return httpx.get(url, timeout=_ANSWER_S, verify=_NO_TLS).is_success
     except httpx.HTTPError:
         return False
 
 
 def _has_worker(server: str) -> bool:
     try:
-        answer = httpx.post(f"{server}/work_pools/{POOL}/workers/filter", json={}, timeout=_POLL_S * 10)
+        address = f"{server}/work_pools/{POOL}/workers/filter"
+        answer = httpx.post(address, json={}, timeout=_ANSWER_S, verify=_NO_TLS)
         return answer.is_success and any(worker["status"] == "ONLINE" for worker in answer.json())
     except httpx.HTTPError:
         return False

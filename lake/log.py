@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import quote
 
 import orjson
-from deltalake import Schema
+from deltalake import DeltaTable, Schema
 
 from lake.durable import create_file
 from lake.errors import StorageError
@@ -193,3 +193,17 @@ def metadata(
         "configuration": dict(configuration),
     }
     return {"metaData": columns}
+
+
+def metadata_of(delta: DeltaTable) -> Action:
+    """What a table is in an opened version."""
+    found = delta.metadata()
+    return metadata(
+        str(found.id),
+        found.name,
+        found.description,
+        delta.schema(),
+        created_ms=found.created_time,
+        configuration=found.configuration,
+        partitioned_by=found.partition_columns,
+    )

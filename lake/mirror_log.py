@@ -16,7 +16,7 @@ from deltalake import DeltaTable
 from lake.active_files import active_files
 from lake.errors import DivergenceError, StorageError
 from lake.lake import Lake, readable
-from lake.log import ENGINE, LOG, Action, Entry, add, entry_path, metadata, read_entry, remove
+from lake.log import ENGINE, LOG, Action, Entry, add, entry_path, metadata_of, read_entry, remove
 from lake.log_listing import LAST_CHECKPOINT, list_log
 from lake.object_store import ObjectStore
 from lake.parquet_stats import file_statistics
@@ -135,22 +135,13 @@ def bridge(
     if delta is None:
         raise StorageError(f"version {entry.version} can no longer be read", where=str(path))
     wanted = {f.name for f in active_files(delta)}
-    before, now = delta.metadata(), delta.protocol()
+    now = delta.protocol()
     actions: list[Action] = [{"commitInfo": entry.info}]
     if (now.min_reader_version, now.min_writer_version) != protocol:
         versions = {"minReaderVersion": now.min_reader_version, "minWriterVersion": now.min_writer_version}
         features = {"readerFeatures": now.reader_features, "writerFeatures": now.writer_features}
         actions.append({"protocol": versions | {k: v for k, v in features.items() if v}})
-    columns = metadata(
-        str(before.id),
-        before.name,
-        before.description,
-        delta.schema(),
-        created_ms=before.created_time,
-        configuration=before.configuration,
-        partitioned_by=before.partition_columns,
-    )
-    actions.append(columns)
+    actions.append(metadata_of(delta))
     actions += [remove(name, size) for name, size in sorted(there.items()) if name not in wanted]
     actions += [add(n, (path / n).stat(), file_statistics(path / n)) for n in sorted(wanted - there.keys())]
     return tuple(actions)

@@ -12,7 +12,7 @@ from lake.active_files import active_files
 from lake.errors import StorageError
 from lake.gated import PENDING, GateRecord, is_neutral, standing
 from lake.lake import Lake
-from lake.log import Action, Entry, add, metadata, read_entry, remove
+from lake.log import Action, Entry, add, metadata_of, read_entry, remove
 from lake.parquet_stats import file_statistics
 from lake.table import Table
 
@@ -61,7 +61,7 @@ def plan_restoration(lake: Lake, table: Table, delta: DeltaTable) -> Restoration
     actions = [remove(name, size) for name, size in sorted(present.items()) if name not in wanted]
     actions += [_put_back(path, name) for name in sorted(wanted - present.keys())]
     if any("metaData" in action for entry in entries[1:] for action in entry.actions):
-        actions.insert(0, _columns_of(before))
+        actions.insert(0, metadata_of(before))
     return Restoration(base, _record(path, entries), actions)
 
 
@@ -101,19 +101,6 @@ def _put_back(path: Path, name: str) -> Action:
             mend="restore it from a backup",
         )
     return add(name, file.stat(), file_statistics(file))
-
-
-def _columns_of(delta: DeltaTable) -> Action:
-    before = delta.metadata()
-    return metadata(
-        str(before.id),
-        before.name,
-        before.description,
-        delta.schema(),
-        created_ms=before.created_time,
-        configuration=before.configuration,
-        partitioned_by=before.partition_columns,
-    )
 
 
 def _record(path: Path, entries: list[Entry]) -> GateRecord:

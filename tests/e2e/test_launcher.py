@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from tasks.notebook import debian_packages
 from tests.e2e.conftest import PROJECT
 
 pytestmark = pytest.mark.e2e
-TOOLS = ("sh", "dirname", "cmp", "cp", "cat", "id", "mkdir", "sed", "head", "readlink")
+TOOLS = ("sh", "dirname", "cmp", "cp", "cat", "id", "mkdir", "sed", "head", "readlink", "env", "tr")
 # Stands in for Python where only the launcher's own decisions are looked at: it logs how it was called.
 RECORDING_PYTHON = """#!/bin/sh
 echo "$@" >> "$RECORD"
@@ -28,10 +29,27 @@ def checkout(tmp_path: Path) -> Path:
     (tmp_path / "requirements").mkdir()
     for lock in ("run", "engines", "test"):
         (tmp_path / "requirements" / f"{lock}.lock").write_text(f"{lock} 1\n")
+    (tmp_path / "notebooks").mkdir()
+    shutil.copy(PROJECT / "notebooks" / "packages.txt", tmp_path / "notebooks")
     (tmp_path / "bin").mkdir()
     for tool in TOOLS:
         (tmp_path / "bin" / tool).symlink_to(shutil.which(tool) or tool)
     return tmp_path
+
+
+@pytest.fixture
+def with_python(checkout: Path) -> Path:
+    """The same with a Python that records."""
+    program(checkout, "python3", RECORDING_PYTHON)
+    return checkout
+
+
+def program(checkout: Path, name: str, script: str) -> None:
+    path = checkout / "bin" / name
+    # A link would be written through.
+    path.unlink(missing_ok=True)
+    path.write_text(script)
+    path.chmod(0o755)
 
 
 def launch(checkout: Path, *arguments: str, python: str | None = None) -> subprocess.CompletedProcess[str]:
@@ -103,6 +121,41 @@ def test_it_installs_no_more_than_the_command_needs(checkout: Path, arguments: l
     # What a larger lock holds is not installed again for a smaller one.
     launch(checkout, "tables", python=str(python))
     assert "pip install" not in recorded(checkout)
+
+
+def test_without_r_and_apt_it_says_what_to_type(with_python: Path) -> None:
+    done = launch(with_python, "notebook")
+    assert done.returncode == 8
+    assert f"sudo apt-get install {' '.join(debian_packages())}" in done.stderr
+
+
+def test_help_of_the_notebook_needs_no_r(with_python: Path) -> None:
+    assert launch(with_python, "notebook", "--help").returncode == 0
+
+
+def test_it_installs_no_r_where_all_is_there(with_python: Path) -> None:
+    program(with_python, "Rscript", "#!/bin/sh\nexit 0\n")
+    program(with_python, "pandoc", "#!/bin/sh\nexit 0\n")
+    program(with_python, "apt-get", '#!/bin/sh\necho "apt-get $*" >> "$RECORD"\n')
+    assert launch(with_python, "notebook").returncode == 0
+    record = (with_python / "record").read_text()
+    assert "apt-get" not in record
+    assert record.endswith("-m cli notebook\n")
+
+
+def test_it_installs_the_notebooks_list_where_a_package_is_absent(with_python: Path) -> None:
+    # Knows no ggplot2 until apt-get ran.
+    program(with_python, "Rscript", '#!/bin/sh\n[ -e "$RECORD.installed" ] || printf ggplot2\n')
+    program(with_python, "pandoc", "#!/bin/sh\nexit 0\n")
+    program(
+        with_python,
+        "apt-get",
+        '#!/bin/sh\necho "apt-get $*" >> "$RECORD"\ncase "$1" in install) : > "$RECORD.installed" ;; esac\n',
+    )
+    program(with_python, "id", "#!/bin/sh\necho 0\n")
+    done = launch(with_python, "notebook")
+    assert done.returncode == 0, done.stderr
+    assert " ".join(debian_packages()) in (with_python / "record").read_text()
 
 
 def test_it_is_posix_shell() -> None:

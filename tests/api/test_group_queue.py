@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import threading
 import time
 
@@ -72,6 +73,14 @@ def test_a_lone_caller_does_not_wait_for_company() -> None:
 def test_a_group_waits_for_half_of_the_callers_and_no_longer_than_the_bound(
     around: int, size: tuple[int, int], seconds: tuple[float, float]
 ) -> None:
+    # A busy machine may hold a caller's thread up for longer than the pause that closes a group.
+    waited, length = statistics.median_low([group_of(around) for _ in range(9)])
+    assert size[0] <= length <= size[1]
+    assert seconds[0] < waited < seconds[1]
+
+
+def group_of(around: int) -> tuple[float, int]:
+    """Seconds until a group was cut while callers came, and its length, after a group of so many."""
     waiting = queue(max_wait_ms=50)
     for item in range(around):
         waiting.offer(-item, 1, 1)
@@ -93,8 +102,7 @@ def test_a_group_waits_for_half_of_the_callers_and_no_longer_than_the_bound(
     coming = False
     caller.join()
     assert group is not None
-    assert size[0] <= len(group) <= size[1]
-    assert seconds[0] < waited < seconds[1]
+    return waited, len(group)
 
 
 @pytest.mark.parametrize("callers", [2, 8])

@@ -266,6 +266,16 @@ def test_a_port_in_use_and_an_unknown_deployment_are_told(platform: Platform, tm
     assert "no deployment 'bronze'" in platform.cli("up", *ports, "--run", "bronze", code=1).stderr
 
 
+def test_a_cancelled_run_ends_cancelled_and_leaves_no_candidates(platform: Platform) -> None:
+    staging = platform.cli.folder / "data/lake/_staging"
+    with platform.busy_lake():
+        run_id = platform.start_run("medallion/medallion")
+        until(lambda: platform.run(run_id)["state_type"] == "RUNNING", RUN_S)
+        platform.prefect("flow-run", "cancel", run_id)
+        assert platform.end_of(run_id)["state_type"] == "CANCELLED"
+    assert not staging.exists() or not any(staging.iterdir())
+
+
 def test_down_lets_the_server_know_of_runs_it_ended(platform: Platform) -> None:
     with platform.busy_lake():
         run_id = platform.start_run("medallion/medallion")

@@ -158,6 +158,18 @@ def test_it_installs_the_notebooks_list_where_a_package_is_absent(with_python: P
     assert " ".join(debian_packages()) in (with_python / "record").read_text()
 
 
+def test_what_tests_start_is_named_where_it_is_absent_and_cannot_be_installed(with_python: Path) -> None:
+    program(with_python, "java", "#!/bin/sh\necho 'openjdk version \"17.0.1\"' >&2\n")
+    for tool in ("Rscript", "pandoc", "npm"):
+        program(with_python, tool, "#!/bin/sh\nexit 0\n")
+    done = launch(with_python, "test")
+    assert done.returncode == 8
+    assert "sudo apt-get install chromium postgresql" in done.stderr
+    program(with_python, "chromium", "#!/bin/sh\n")
+    program(with_python, "initdb", "#!/bin/sh\n")
+    assert launch(with_python, "test").returncode == 0
+
+
 def test_it_is_posix_shell() -> None:
     text = (PROJECT / "lakehouse").read_text()
     assert text.startswith("#!/bin/sh\n")

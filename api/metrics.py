@@ -73,7 +73,7 @@ REQUESTS = Counter("lakehouse_requests", "Requests answered.", ["route", "status
 REQUEST_SECONDS = Histogram(
     "lakehouse_request_seconds", "From a request's head to its answer's end.", ["route"], buckets=_SECONDS
 )
-RATE_LIMITED = Counter("lakehouse_rate_limited", "Requests refused because their key asked too fast.")
+REFUSED = Counter("lakehouse_refused_requests", "Requests refused, by kind of problem.", ["problem"])
 
 # The writer's.
 INGEST_QUEUE_ROWS = Gauge(

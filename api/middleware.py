@@ -17,7 +17,7 @@ from typing import Any
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.metrics import REQUEST_SECONDS, REQUESTS
+from api.metrics import REFUSED, REQUEST_SECONDS, REQUESTS
 from api.problems import MEDIA_TYPE, Problem, problem, timeout, unavailable
 from lake.errors import LakehouseError
 from lake.settings import ApiSettings
@@ -145,6 +145,8 @@ class RequestFrame:
             self._figures[route, status] = figures
         figures[0].inc()
         figures[1].observe(seconds)
+        if refusal is not None:
+            REFUSED.labels(refusal.slug).inc()
         if self._log_all or status >= _REFUSED_FROM or status == 0:
             key = scope["state"].get("key")
             _log.info(

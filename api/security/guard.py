@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.metrics import RATE_LIMITED
 from api.problems import Problem, forbidden, problem, too_many, unauthorized
 from api.security.key_ring import KeyRing
 from api.security.keys import ApiKey
@@ -109,7 +108,6 @@ class Guard:
         rate = key.requests_per_second or self._requests_per_second
         verdict = self._limiter.ask(key.slot, rate)
         if not verdict.allowed:
-            RATE_LIMITED.inc()
             raise _too_soon(rate, verdict.retry_after_s)
         return key
 

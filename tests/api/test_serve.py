@@ -80,8 +80,11 @@ def test_a_row_sent_to_a_service_without_keys_is_proven_by_it_and_sigterm_is_an_
         assert found["state"] == "pending"
         assert found["bronze"]["rows"][0]["values"] == row
         assert found["bronze"]["rows"][0]["origin"]["version"] == sent.json()["version"]
+        refused = httpx.post(f"{base}/api/v1/ingest", json=row | {"transaction_id": "t-2", "amount": "1.234"})
+        assert refused.status_code == 422
         figures = httpx.get(f"{base}/metrics").text
         assert "lakehouse_rows_committed_total 1.0" in figures
+        assert 'lakehouse_refused_requests_total{problem="unprocessable"} 1.0' in figures
         assert 'lakehouse_requests_total{route="/api/v1/ingest",status="201"} 1.0' in figures
     assert process.returncode == 0
 

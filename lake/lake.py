@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ from lake.table import Table
 FORMAT_VERSION = 1
 _MARKER = "lake.json"
 _STAGING = "_staging"
+# How often a log that seems to lack entries is listed before that is believed, and how long to wait in between.
+_LISTINGS, _LISTING_PAUSE_S = 6, 0.02
+_GAP = "found gap"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,7 @@ class Lake:
             return None
         with readable(path):
             try:
-                delta = DeltaTable(str(path), version=version)
+                delta = _opened(path, version)
             except TableNotFoundError:
                 return None
             stored = [field.name for field in delta.schema().fields]
@@ -113,6 +117,22 @@ class Lake:
     def discard_staging(self, run_id: str | None = None) -> None:
         """Delete one run's candidates, or those of every run that left some."""
         shutil.rmtree(self.staging(run_id) if run_id else self.root / _STAGING, ignore_errors=True)
+
+
+def _opened(path: Path, version: int | None) -> DeltaTable:
+    """A table whose log others may be writing to: a directory's listing is no snapshot.
+
+    It may have a name that was added while it was read and lack one that was added before, and delta-rs then says
+    that there is a gap. A gap that stays is one.
+    """
+    for _ in range(_LISTINGS - 1):
+        try:
+            return DeltaTable(str(path), version=version)
+        except DeltaError as error:
+            if _GAP not in str(error):
+                raise
+            time.sleep(_LISTING_PAUSE_S)
+    return DeltaTable(str(path), version=version)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,6 +13,7 @@ from deltalake import write_deltalake
 from lake.errors import LakeBusyError, NewerLakeError, StorageError
 from lake.lake import Lake
 from lake.lock import writer_lock
+from lake.log import entry_path
 from lake.publish import publish
 from lake.tables import table
 from tests.lake.conftest import RUN, CandidateMaker, passing
@@ -43,6 +45,31 @@ def test_a_torn_log_names_the_table(lake: Lake, make_candidate: CandidateMaker, 
     publish(lake, candidate, passing(candidate), RUN, {})
     (lake.path(PLANS) / "_delta_log" / f"{0:020d}.json").write_text(content)
     with pytest.raises(StorageError, match="bronze/plans"):
+        lake.open(PLANS)
+
+
+@pytest.fixture
+def gapped(lake: Lake, make_candidate: CandidateMaker) -> tuple[Path, Path]:
+    """Where an entry in the middle of a log belongs, and where it is."""
+    for name in ("p1", "p2", "p3"):
+        candidate = make_candidate(name, batch=name)
+        publish(lake, candidate, passing(candidate), RUN, {})
+    entry = entry_path(lake.path(PLANS), 1)
+    return entry, entry.rename(lake.root / "aside.json")
+
+
+def test_a_log_listed_while_somebody_adds_to_it_is_listed_again(lake: Lake, gapped: tuple[Path, Path]) -> None:
+    entry, aside = gapped
+    timer = threading.Timer(0.03, aside.rename, [entry])
+    timer.start()
+    delta = lake.open(PLANS)
+    timer.join()
+    assert delta is not None
+    assert delta.version() == 2
+
+
+def test_a_log_that_lacks_an_entry_for_good_is_torn(lake: Lake, gapped: tuple[Path, Path]) -> None:
+    with pytest.raises(StorageError, match="found gap"):
         lake.open(PLANS)
 
 

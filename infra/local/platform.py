@@ -29,6 +29,7 @@ START_WAIT_S = 120.0
 # Runs at a time; those that write wait for each other, exports go beside them.
 WORKER_RUNS = 4
 WORKER_POLL_S = 2
+DATABASE_WAIT_S = 60
 _POLL_S = 0.2
 _ANSWER_S = 2.0
 # On loopback; reading certificates anew for every question takes more of a core than all else that waiting does.
@@ -155,6 +156,8 @@ def _environment(settings: Settings, config: Path | None, home: Path, server: st
         "PREFECT_API_URL": server,
         "PREFECT_UI_API_URL": server,
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs,orphans",
+        # SQLite lets one write at a time; on a busy machine a turn takes longer than the 10 s by default.
+        "PREFECT_SERVER_DATABASE_TIMEOUT": str(DATABASE_WAIT_S),
         # In memory, as by default, leases of slots are lost with the server, and their slots are never free again.
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_S),

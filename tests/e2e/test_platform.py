@@ -316,7 +316,7 @@ def test_a_shut_gate_is_a_failed_run_that_says_why_and_is_carried_out(platform: 
         platform.cli.drop("marketing_spend", "bad.csv", SPEND + "".join(f"s{i},nobody,,-5,1,2\n" for i in range(3000)))
         run_id = platform.start_run("medallion/medallion")
         run = platform.end_of(run_id)
-        told = hook.wait(60)
+        told = hook.wait(RUN_S)
     assert run["state_type"] == "FAILED"
     assert "gate is shut" in run["state"]["message"]
     assert "silver.marketing_spend" in {check["table"] for check in platform.artifacts(run_id)["check-results"]}

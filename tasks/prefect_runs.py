@@ -9,6 +9,7 @@ from typing import Any
 
 from prefect import Flow, runtime
 from prefect.client.schemas.objects import FlowRun, State
+from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError
 from prefect.concurrency.sync import concurrency
 
 from lake.errors import LakeBusyError
@@ -57,6 +58,10 @@ def writer_slot(wait_s: float) -> Iterator[None]:
                 where=WRITER_SLOT,
                 mend="run again when they have ended, or raise flow.writer_wait_s",
             ) from None
+        except ConcurrencySlotAcquisitionError as error:
+            logger.warning(
+                "the server gave no writer's slot (%s); the lake's lock alone decides whose turn it is", error
+            )
         yield
 
 

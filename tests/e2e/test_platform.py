@@ -320,7 +320,8 @@ def test_a_shut_gate_is_a_failed_run_that_says_why_and_is_carried_out(platform: 
     assert run["state_type"] == "FAILED"
     assert "gate is shut" in run["state"]["message"]
     assert "silver.marketing_spend" in {check["table"] for check in platform.artifacts(run_id)["check-results"]}
-    assert "silver.marketing_spend" in platform.events("lakehouse.layer.gate-failed")[-1]["payload"]["problems"]
+    events = until(lambda: platform.events("lakehouse.layer.gate-failed"), 60)
+    assert "silver.marketing_spend" in events[-1]["payload"]["problems"]
     assert run["name"] in told["text"]
     assert "gate is shut" in told["text"]
 

@@ -97,15 +97,16 @@ def deploy(*, config: Path | None = None, json: bool = False) -> None:
     """
     from tasks.prefect_server import require_server
 
-    require_server()
+    server = require_server()
     # Prefect reads its settings when it is imported.
-    from infra.prefect.deploy import deploy as tell
+    from infra.prefect.deploy import deploy_flows, prepare
 
-    deployed = tell(load_settings(config))
+    prepare(load_settings(config))
+    deployments = deploy_flows()
     if json:
-        print_json(deployed)
+        print_json({"server": server, "deployments": deployments})
     else:
-        print_table(f"Deployed to {deployed.server}", [{"deployment": name} for name in deployed.deployments])
+        print_table(f"Deployed to {server}", [{"deployment": name} for name in deployments])
 
 
 def _first_key(settings: Settings) -> str | None:

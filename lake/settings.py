@@ -218,23 +218,22 @@ class Settings(_Section):
     api: ApiSettings = ApiSettings()
     ingest: IngestSettings = IngestSettings()
 
+    def _with(self, section: str, key: str, value: object) -> Self:
+        if value is None:
+            return self
+        return self.model_copy(update={section: getattr(self, section).model_copy(update={key: value})})
+
     def with_engine(self, name: EngineName | None) -> Self:
         """The same settings with another engine for the models; as they are when `name` is None."""
-        if name is None:
-            return self
-        return self.model_copy(update={"engine": self.engine.model_copy(update={"name": name})})
+        return self._with("engine", "name", name)
 
     def with_api_port(self, port: int | None) -> Self:
         """The same settings with another port of the HTTP service; as they are when `port` is None."""
-        if port is None:
-            return self
-        return self.model_copy(update={"api": self.api.model_copy(update={"port": port})})
+        return self._with("api", "port", port)
 
     def with_mirror_to(self, to: str | None) -> Self:
         """The same settings with another place of the mirror; as they are when `to` is None."""
-        if to is None:
-            return self
-        return self.model_copy(update={"mirror": self.mirror.model_copy(update={"to": to})})
+        return self._with("mirror", "to", to)
 
     def with_transactions(self, count: int | None, engine: DetectEngineName | None) -> Self:
         """The same settings with another number of generated transactions and another engine for detection.

@@ -65,7 +65,7 @@ def writer_slot(wait_s: float) -> Iterator[None]:
         yield
 
 
-def discard_candidates(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001
+def discard_candidates(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 - Prefect's hook
     """Hook of crashed and cancelled runs: a killed process could not clear its candidates away itself."""
     lake = Lake(load_settings(flow_run.parameters.get("config")).lake.root)
     try:

@@ -17,10 +17,11 @@ from pathlib import Path
 import httpx
 
 from infra import processes
+from infra.ports import require_free
 from infra.prefect.names import HEARTBEAT_S, POOL
-from lake.errors import BadInputError, LakehouseError, StorageError
+from lake.errors import LakehouseError, StorageError
 from lake.settings import CONFIG_VARIABLE, ENV_PREFIX, PROJECT_ROOT, Settings
-from tasks.prefect_server import ADDRESS_NAME, HOME, standing_server
+from tasks.prefect_server import ADDRESS_NAME, HOME, require_server, standing_server
 
 HOST = "127.0.0.1"
 DIRECTORY = Path("data/platform")
@@ -85,9 +86,9 @@ def up(settings: Settings, config: Path | None = None, prefect_port: int = 4200)
         ],
     }  # fmt: skip
     if _SERVER not in before:
-        _require_free(HOST, prefect_port, "--prefect-port")
+        require_free(HOST, prefect_port, where="--prefect-port", mend=_mend("--prefect-port"))
     if _API not in before:
-        _require_free(settings.api.host, settings.api.port, "--api-port")
+        require_free(settings.api.host, settings.api.port, where="--api-port", mend=_mend("--api-port"))
     try:
         for name in (_SERVER, _API):
             if name not in before:
@@ -98,10 +99,11 @@ def up(settings: Settings, config: Path | None = None, prefect_port: int = 4200)
 
         _wait(directory, _SERVER, lambda: _answers(f"{server}/health"))
         (home / ADDRESS_NAME).write_text(server, encoding="utf-8")
+        require_server()
         prepare(settings)
         if _WORKER not in before:
             processes.spawn(directory, _WORKER, commands[_WORKER], environment, cwd=PROJECT_ROOT)
-        deployments = deploy_flows().deployments
+        deployments = deploy_flows()
         _wait(directory, _WORKER, lambda: _has_worker(server))
         _wait(directory, _API, lambda: _answers(f"{api}/health/ready"))
     except BaseException:
@@ -169,14 +171,8 @@ def _environment(settings: Settings, config: Path | None, home: Path, server: st
     }  # fmt: skip
 
 
-def _require_free(host: str, port: int, option: str) -> None:
-    try:
-        socket.create_server((host, port)).close()
-    except (OSError, OverflowError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise BadInputError(
-            f"port {port} cannot be used: {why}", where=option, mend=f"end what listens there, or choose {option} PORT"
-        ) from None
+def _mend(option: str) -> str:
+    return f"end what listens there, or choose {option} PORT"
 
 
 def _wait(directory: Path, name: str, is_ready: Callable[[], bool]) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
 from uuid import UUID
 
 from prefect.blocks.webhook import Webhook
@@ -34,7 +33,6 @@ from infra.prefect.switches import kept_switches
 from lake.errors import LakehouseError
 from lake.settings import PROJECT_ROOT, Settings
 from tasks.prefect_runs import WRITER_SLOT
-from tasks.prefect_server import require_server
 
 _POOL_TYPE = "process"
 _WEBHOOK = "lakehouse-failed-runs"
@@ -43,31 +41,14 @@ _MOST_LIMITS = 200
 _GOING_ON = (StateType.PENDING, StateType.RUNNING, StateType.CANCELLING)
 
 
-@dataclass(frozen=True, slots=True)
-class Deployed:
-    """What the server now knows; deployments as ``flow/deployment``."""
-
-    server: str
-    deployments: tuple[str, ...]
-
-
-def deploy(settings: Settings) -> Deployed:
-    """Tell the server named by ``PREFECT_API_URL`` everything.
-
-    Raises:
-        LakehouseError: No server answers, it is of another version, or it refuses something.
-    """
-    prepare(settings)
-    return deploy_flows()
-
-
 def prepare(settings: Settings) -> None:
     """Make what a worker and the deployments need: pool, writer's slot, automations.
 
+    The server is that of ``PREFECT_API_URL``, which the caller has found to answer (tasks.prefect_server).
+
     Raises:
-        LakehouseError: No server answers, it is of another version, or the pool is of another type.
+        LakehouseError: The pool is of another type.
     """
-    require_server()
     with get_client(sync_client=True) as client:
         _make_pool(client)
         client.upsert_global_concurrency_limit_by_name(WRITER_SLOT, 1)
@@ -76,19 +57,21 @@ def prepare(settings: Settings) -> None:
         _automate(client, _save_webhook(settings))
 
 
-def deploy_flows() -> Deployed:
-    """Deploy what prefect.yaml lists.
+def deploy_flows() -> tuple[str, ...]:
+    """Deploy what prefect.yaml lists, on the server that `prepare` spoke to.
+
+    Returns:
+        Deployments as ``flow/deployment``.
 
     Raises:
-        LakehouseError: No server answers, it is of another version, or it refuses a deployment.
+        LakehouseError: The server refuses a deployment.
     """
-    address = require_server()
     with get_client(sync_client=True) as client:
         with kept_switches(client):
             _deploy_all()
         found = client.read_deployments()
         flows = {flow.id: flow.name for flow in client.read_flows()}
-    return Deployed(address, tuple(sorted(f"{flows[d.flow_id]}/{d.name}" for d in found)))
+    return tuple(sorted(f"{flows[d.flow_id]}/{d.name}" for d in found))
 
 
 def crash_runs(message: str) -> tuple[str, ...]:

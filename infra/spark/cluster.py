@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from infra import processes
+from infra.ports import require_free
 from lake.errors import BadInputError, LakehouseError, MissingToolError, StorageError
 from spark.java import require_java
 from spark.session import INSTALL_ENGINES
@@ -201,11 +202,7 @@ def _free_port() -> int:
 
 
 def _checked_port(port: int) -> int:
-    try:
-        socket.create_server((HOST, port)).close()
-    except (OSError, OverflowError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise BadInputError(f"port {port} cannot be used: {why}", mend="another --port, or none at all") from None
+    require_free(HOST, port, mend="another --port, or none at all")
     return port
 
 

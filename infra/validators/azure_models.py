@@ -138,6 +138,7 @@ def _known(known: type[Enum], value: object, at: str) -> Iterator[str]:
 
 def _scalar(hint: type, value: object, at: str) -> Iterator[str]:
     # Moments, durations and bytes are texts in JSON.
-    wanted: type | tuple[type, ...] = {int: int, bool: bool, float: (int, float)}.get(hint, str)  # type: ignore[assignment]
+    numbers: dict[type, tuple[type, ...]] = {int: (int,), bool: (bool,), float: (int, float)}
+    wanted = numbers.get(hint, (str,))
     if not isinstance(value, wanted) or (isinstance(value, bool) and hint is not bool):
         yield f"{at}: {hint.__name__} is expected, not {value!r}"

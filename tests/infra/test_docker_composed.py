@@ -11,6 +11,7 @@ import pytest
 
 from tests.e2e.conftest import free_port
 from tests.infra.composed import SECRETS, Composed, answers, composed, postgres_binaries
+from tests.missing import missing
 
 pytestmark = pytest.mark.e2e
 RUN_S = 180
@@ -25,7 +26,7 @@ ROW = {
 def test_the_composed_platform_deploys_runs_a_flow_and_takes_rows() -> None:
     binaries = postgres_binaries()
     if binaries is None:
-        pytest.skip("no Postgres: apt-get install postgresql")
+        missing("PostgreSQL")
     user, _, password = SECRETS["PREFECT_AUTH_STRING"].partition(":")
     with composed() as platform, platform.postgres(binaries):
         platform.run("migrate")

@@ -17,8 +17,9 @@ from email.utils import formatdate
 from pathlib import Path
 
 import httpx
-import pytest
 from moto.server import ThreadedMotoServer
+
+from tests.missing import missing
 
 AZURITE_LOCK = Path(__file__).parent / "azurite"
 ACCOUNT = "lakehouse"
@@ -83,7 +84,7 @@ def make_container(endpoint: str, name: str) -> None:
 def _installed() -> Path:
     """Azurite as its lock file has it, installed once for each state of that file."""
     if shutil.which("npm") is None:
-        pytest.skip("npm is not installed: Azurite, Azure's emulator, cannot be run")
+        missing("npm, which brings Azure's emulator,")
     content = (AZURITE_LOCK / "package-lock.json").read_bytes()
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lakehouse-tests"
     target = cache / f"azurite-{hashlib.sha256(content).hexdigest()[:16]}"

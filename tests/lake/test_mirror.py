@@ -112,7 +112,9 @@ def test_rows_that_no_gate_let_in_never_leave_not_even_in_older_versions(history
     everything = b"".join(store.read(f"{PLACE}/{name}") or b"" for name in store.sizes(PLACE))
     assert b"stranger" not in everything
     assert b"append-6" in everything
-    for version in range(int(store.delta(PLACE).version()) + 1):  # type: ignore[union-attr]
+    copy = store.delta(PLACE)
+    assert copy is not None
+    for version in range(int(copy.version()) + 1):
         assert rows_in(DeltaTable(f"{store.url}/{PLACE}", version=version)) in history.seen
 
 

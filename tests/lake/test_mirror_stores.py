@@ -192,7 +192,7 @@ def test_faults_that_last_are_told_and_nothing_half_done_can_be_read(
 
 def explained(url: str, history: History, **settings: object) -> LakehouseError:
     with pytest.raises(LakehouseError) as told:
-        mirror(history.lake, PLANS, ObjectStore(url, MirrorSettings(retries=1, timeout_s=2, **settings)))  # type: ignore[arg-type]
+        mirror(history.lake, PLANS, ObjectStore(url, MirrorSettings(retries=1, timeout_s=2, **settings)))  # type: ignore[arg-type]  # one case a row, values of several types
     return told.value
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.conftest import Cli
+from tests.missing import missing
 
 # The configuration's own size: intervals narrow enough to tell an effect from none.
 LARGE = {"LAKEHOUSE_GENERATE__SCALE": "1.0", "LAKEHOUSE_GENERATE__DAYS": "730"}
@@ -26,9 +26,7 @@ def rscript() -> str:
     """The R that renders; a test environment without it is an error where nobody would see a skip."""
     found = shutil.which("Rscript")
     if found is None:
-        if os.environ.get("CI"):
-            pytest.fail("R is not installed; ./lakehouse test installs it")
-        pytest.skip("R is not installed; ./lakehouse test installs it")
+        missing("R")
     return found
 
 

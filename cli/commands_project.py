@@ -21,6 +21,8 @@ from spark.session import INSTALL_ENGINES
 _PACKAGES = ("prefect", "deltalake", "duckdb", "pyarrow", "polars", "sqlglot", "soda-core", "soda-duckdb")
 _ENGINE_PACKAGES = ("pyspark", "delta-spark", "pysail", "snowflake-connector-python", "soda-sparkdf", "matplotlib")
 _TEST_PACKAGES = ("pytest", "fakesnow", "ruff", "mypy")
+# Tests of a file share servers, lakes and Spark sessions, each process its own Spark; long files come early by name.
+_WHOLE_SUITE = ("-n", "logical", "--maxprocesses", "4", "--dist", "loadfile", "--no-loadscope-reorder")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ def test(*arguments: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> No
     Parameters
     ----------
     arguments
-        Handed to pytest; lint and types run only when there are none.
+        Handed to pytest; lint, types and several processes at once only when there are none.
     """
     checks: tuple[tuple[str, ...], ...] = (
         ("ruff", "check", "."),
@@ -82,7 +84,8 @@ def test(*arguments: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> No
         console.print(f"[bold]{' '.join(command)}[/]", highlight=False)
         _require(_tool(command), command[0])
     console.print("[bold]pytest[/]")
-    sys.exit(subprocess.run([sys.executable, "-m", "pytest", *arguments], cwd=PROJECT_ROOT, check=False).returncode)
+    pytest = [sys.executable, "-m", "pytest", *(arguments or _WHOLE_SUITE)]
+    sys.exit(subprocess.run(pytest, cwd=PROJECT_ROOT, check=False).returncode)
 
 
 def bench(name: str, *, rows: int | None = None, json: Path | None = None) -> None:

@@ -28,10 +28,11 @@ if (_PROJECT / "lake" / "rules.py").is_file() and str(_PROJECT) not in sys.path:
 
 from lake.errors import BadInputError, LakehouseError  # noqa: E402 - found only now
 from lake.rules import AnomalyRules  # noqa: E402
+from spark.jars import delta_jars  # noqa: E402
 from spark.job.places import absolute, is_url, spark_failures  # noqa: E402
 from spark.job.reading import InputFormat, Source, read_transactions  # noqa: E402
 from spark.job.rules_file import read_rules  # noqa: E402
-from spark.session import DELTA_SETTINGS, MOMENT_SETTINGS, connect_session, delta_jars, require_packages  # noqa: E402
+from spark.session import DELTA_SETTINGS, MOMENT_SETTINGS, connect_session, require_packages  # noqa: E402
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -15,18 +15,17 @@ from urllib.parse import urlsplit
 
 from lake.errors import BadInputError, MissingToolError
 from spark.connect_server import ConnectServer
+from spark.jars import delta_jars
 from spark.java import require_java
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 INSTALL_ENGINES = "./lakehouse run --engine NAME   (the launcher installs what NAME needs)"
-_IVY = Path.home() / ".ivy2.5.2"
 _CONNECT_PORT = 15_002
 _LISTENER_TIMEOUT_S = 10
 # What pyspark sets when a session is remote.
 _CONNECT_VARIABLES = ("SPARK_CONNECT_MODE_ENABLED", "SPARK_REMOTE", "SPARK_LOCAL_REMOTE")
-_JAR_GROUPS = ("io.delta", "io.unitycatalog")
 
 # Nobody but this machine talks to a driver that runs its own tasks or a cluster's of this machine.
 _LOOPBACK = {"spark.driver.bindAddress": "127.0.0.1", "spark.driver.host": "127.0.0.1"}
@@ -203,24 +202,6 @@ def _no_connect_variables() -> Iterator[None]:
         yield
     finally:
         os.environ.update(held)
-
-
-def delta_jars() -> dict[str, str]:
-    """Settings that put delta-spark on the class path: jars fetched before, else their Maven coordinates.
-
-    Resolving coordinates takes Ivy eight seconds at every start, even when all jars are there.
-    """
-    version = importlib.metadata.version("delta-spark")
-    jars = sorted(jar for group in _JAR_GROUPS for jar in (_IVY / "jars").glob(f"{group}_*.jar"))
-    if any(jar.name.startswith("io.delta_delta-spark") and jar.stem.endswith(version) for jar in jars):
-        return {"spark.jars": ",".join(str(jar) for jar in jars)}
-    return {"spark.jars.packages": delta_coordinates(), "spark.jars.ivy": str(_IVY)}
-
-
-def delta_coordinates() -> str:
-    """Maven coordinates of the delta-spark that fits the installed pyspark."""
-    spark = ".".join(importlib.metadata.version("pyspark").split(".")[:2])
-    return f"io.delta:delta-spark_{spark}_2.13:{importlib.metadata.version('delta-spark')}"
 
 
 def require_packages(*names: str) -> None:

@@ -16,8 +16,8 @@ from lake.gated import GatedVersion, last_gated
 from lake.lake import Lake
 from lake.settings import PROJECT_ROOT, DetectEngineName, Settings, TransactionSettings, load_settings
 from lake.tables import ANOMALIES, SILVER_TRANSACTIONS
+from spark.jars import delta_jars
 from spark.java import find_java
-from spark.session import delta_jars
 from tasks.feed import feed_layer
 from tasks.layers import build_layer
 from tasks.workspace import new_run, writing

@@ -4,30 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
+
+from tests.standing import answers, free_port, listens, standing
 
 PROJECT = Path(__file__).resolve().parents[2]
 RUN_TIMEOUT_S = 240
-START_S, STOP_S = 60, 60
-
-
-def free_port() -> int:
-    """A loopback port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass
@@ -69,19 +59,12 @@ class Cli:
     def serving(self, *options: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
         """The address of a service that is ready, and its supervisor; ended by SIGTERM."""
         port = free_port()
-        log = self.folder / "serve.log"
-        with log.open("ab") as output:
-            process = subprocess.Popen(
-                self.command("serve", "--port", str(port), *options),
-                cwd=self.folder, env=self.environment(), stdout=output, stderr=output,
-            )  # fmt: skip
         base = f"http://127.0.0.1:{port}"
-        try:
-            _wait_until_ready(base, process, log)
+        with standing(
+            self.command("serve", "--port", str(port), *options), self.folder / "serve.log",
+            lambda: answers(f"{base}/health/ready"), cwd=self.folder, env=self.environment(),
+        ) as process:  # fmt: skip
             yield base, process
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(STOP_S)
 
     def drop(self, table: str, name: str, content: str | bytes) -> Path:
         """Put a file into a table's inbox folder."""
@@ -89,19 +72,6 @@ class Cli:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
         return path
-
-
-def _wait_until_ready(base: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    until = time.monotonic() + START_S
-    while time.monotonic() < until:
-        assert process.poll() is None, log.read_text(encoding="utf-8")
-        try:
-            if httpx.get(f"{base}/health/ready").status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.1)
-    raise AssertionError(log.read_text(encoding="utf-8"))
 
 
 SMALL = {"LAKEHOUSE_GENERATE__SCALE": "0.02", "LAKEHOUSE_GENERATE__DAYS": "400"}
@@ -126,3 +96,19 @@ def empty(tmp_path: Path) -> Cli:
 def small(tmp_path: Path) -> Cli:
     """A folder without a lake; a small company would be generated."""
     return Cli(tmp_path, dict(SMALL))
+
+
+@pytest.fixture(scope="module")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Settings of a Snowflake emulator on loopback."""
+    port, log = free_port(), tmp_path_factory.mktemp("fakesnow") / "server.log"
+    command = [sys.executable, "-m", "uvicorn", "fakesnow.server:app", "--host", "127.0.0.1", "--port", str(port)]
+    with standing(command, log, lambda: listens(port)):
+        yield {
+            "LAKEHOUSE_SNOWFLAKE__ACCOUNT": "fakesnow",
+            "LAKEHOUSE_SNOWFLAKE__USER": "fake",
+            "LAKEHOUSE_SNOWFLAKE__PASSWORD": "snow",
+            "LAKEHOUSE_SNOWFLAKE__HOST": "localhost",
+            "LAKEHOUSE_SNOWFLAKE__PORT": str(port),
+            "LAKEHOUSE_SNOWFLAKE__PROTOCOL": "http",
+        }

@@ -2,65 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sqlite3
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-import httpx
 import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
-from lake.settings import PROJECT_ROOT
 from lake.tables import MARTS
 from sql.compare import difference
-from sql.model import load_models
-from tasks.certify import ENGINES_OF, certificate_path, script_hash
-from tests.e2e.conftest import Cli, free_port
+from tests.e2e.conftest import Cli
 
 pytestmark = pytest.mark.e2e
-MODELS = load_models(PROJECT_ROOT / "sql" / "models")
-RENEW = "renew the certificates as CONTRIBUTING.md says"
-
-
-@pytest.fixture(scope="module")
-def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """Settings of a Snowflake emulator on loopback."""
-    port, log = free_port(), tmp_path_factory.mktemp("fakesnow") / "server.log"
-    command = [sys.executable, "-m", "uvicorn", "fakesnow.server:app", "--host", "127.0.0.1", "--port", str(port)]
-    with log.open("wb") as output:
-        server = subprocess.Popen(command, stdout=output, stderr=output)
-        try:
-            _wait_for(f"http://127.0.0.1:{port}")
-            yield {
-                "LAKEHOUSE_SNOWFLAKE__ACCOUNT": "fakesnow",
-                "LAKEHOUSE_SNOWFLAKE__USER": "fake",
-                "LAKEHOUSE_SNOWFLAKE__PASSWORD": "snow",
-                "LAKEHOUSE_SNOWFLAKE__HOST": "localhost",
-                "LAKEHOUSE_SNOWFLAKE__PORT": str(port),
-                "LAKEHOUSE_SNOWFLAKE__PROTOCOL": "http",
-            }
-        finally:
-            server.terminate()
-            server.wait()
-
-
-def _wait_for(address: str) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            httpx.get(address)
-        except httpx.TransportError:
-            time.sleep(0.2)
-        else:
-            return
-    raise AssertionError("the emulator did not start")
 
 
 def copied(built: Cli, folder: Path) -> Cli:
@@ -84,29 +39,6 @@ def test_the_same_gold_comes_from_every_engine(
         assert difference(before, after, mart.key) is None, mart.name
         assert cli.json("history", mart.full_name)[0]["record"]["engine"] == engine
     assert "up to date" in cli("build", "--engine", engine).stdout
-
-
-@pytest.mark.spark
-@pytest.mark.timeout(900)
-def test_the_matrix_is_green_and_is_what_the_certificates_say(
-    empty: Cli, emulator: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    engines = ("sqlite", "sail", "spark", "snowflake")
-    monkeypatch.setattr("tests.e2e.conftest.RUN_TIMEOUT_S", 800)
-    empty.settings |= emulator
-    verdicts = empty.json("sql", "verify", *(word for engine in engines for word in ("--engine", engine)))
-    assert [v for v in verdicts if v["fate"] != "equal"] == []
-    assert len(verdicts) == len(MODELS) * 2 * (1 + len(engines))
-    found = {(v["model"], v["engine"], v["source"]): (v["rows"], v["sha256"]) for v in verdicts}
-    for target, run_by in ENGINES_OF.items():
-        for name, model in MODELS.items():
-            path = certificate_path(target, name)
-            certificate = json.loads(path.read_text())
-            assert certificate["model_sha256"] == model.sha256, f"{name}: {RENEW}"
-            assert certificate["script_sha256"] == script_hash(path), f"{name}: {RENEW}"
-            certified = {(name, r["engine"], r["input"]): (r["rows"], r["sha256"]) for r in certificate["results"]}
-            assert {key[1] for key in certified} == {"duckdb", *run_by}
-            assert certified == {key: found[key] for key in certified}, f"{name}: {RENEW}"
 
 
 def test_sqlite_leaves_a_warehouse_that_any_client_opens(built: Cli, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pyspark
 import pytest
 
 from lake.tables import MARTS
-from spark.session import delta_jars
+from spark.jars import delta_jars
 from tests.e2e.conftest import PROJECT, Cli
 
 pytestmark = [pytest.mark.e2e, pytest.mark.spark]

@@ -8,8 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +24,8 @@ from infra import processes
 from infra.prefect.names import SILENCE_S
 from lake.lake import Lake
 from lake.lock import writer_lock
-from tests.e2e.conftest import PROJECT, SMALL, Cli, free_port
+from tests.e2e.conftest import PROJECT, SMALL, Cli
+from tests.standing import free_port, until
 from tests.webhook import Webhook
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420)]
@@ -109,16 +109,6 @@ class Platform:
 
     def heartbeats(self, run_id: str) -> int:
         return len(self.events("prefect.flow-run.heartbeat", f"prefect.flow-run.{run_id}"))
-
-
-def until(ask: Callable[[], Any], seconds: float) -> Any:
-    """What `ask` answers as soon as that is true."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if answer := ask():
-            return answer
-        time.sleep(0.3)
-    raise AssertionError(f"not within {seconds:g} s")
 
 
 @pytest.fixture

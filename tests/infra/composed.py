@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,12 +15,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import httpx
 import yaml
 
 from infra.validate import INFRA
 from lake.settings import PROJECT_ROOT
-from tests.e2e.conftest import free_port
+from tests.standing import free_port, standing
 
 # The user of the images; initdb wants one that the machine knows.
 USER, POSTGRES_USER = 10001, 65534
@@ -97,36 +95,9 @@ class Composed:
     def running(self, service: str, ready: Callable[[], bool], **variables: str) -> Iterator[None]:
         """A standing service, from the moment its health check passes."""
         environment = {**self.environment(service), **variables}
-        with self.process(service, self.command(service), environment, self.image, ready):
+        log = self.folder / f"{service}.log"
+        with standing(self.command(service), log, ready, cwd=self.image, env=environment, **_as(USER)):
             yield
-
-    @contextmanager
-    def process(
-        self,
-        name: str,
-        command: list[str],
-        environment: dict[str, str],
-        cwd: Path,
-        ready: Callable[[], bool],
-        user: int = USER,
-    ) -> Iterator[None]:
-        log = self.folder / f"{name}.log"
-        with log.open("wb") as output:
-            process = subprocess.Popen(command, cwd=cwd, env=environment, stdout=output, stderr=output, **_as(user))
-        try:
-            until = time.monotonic() + WAIT_S
-            while not ready():
-                assert process.poll() is None, f"{name} ended:\n{log.read_text(errors='replace')}"
-                assert time.monotonic() < until, f"{name} is not ready:\n{log.read_text(errors='replace')}"
-                time.sleep(0.2)
-            yield
-        finally:
-            process.terminate()
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
 
     @contextmanager
     def postgres(self, binaries: Path) -> Iterator[None]:
@@ -149,7 +120,8 @@ class Composed:
                               check=False, **_as(POSTGRES_USER))  # fmt: skip
         assert made.returncode == 0, made.stdout + made.stderr
         start = [str(binaries / "postgres"), "-D", str(data), "-p", port, "-h", "127.0.0.1", "-k", str(data)]
-        with self.process("postgres", start, environment, data, lambda: asked("pg_isready"), POSTGRES_USER):
+        log, user = self.folder / "postgres.log", _as(POSTGRES_USER)
+        with standing(start, log, lambda: asked("pg_isready"), cwd=data, env=environment, **user):
             assert asked("createdb", database)
             yield
 
@@ -186,10 +158,3 @@ def composed() -> Iterator[Composed]:
         platform = Composed(Path(folder), services)
         platform.prepare()
         yield platform
-
-
-def answers(url: str) -> bool:
-    try:
-        return httpx.get(url, timeout=5).is_success
-    except httpx.TransportError:
-        return False

@@ -7,12 +7,9 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -20,12 +17,11 @@ import httpx
 import pytest
 
 from infra.validate import INFRA
-from tests.e2e.conftest import free_port
 from tests.infra.pipeline_runner import TOKEN, ActivityFailedError, PipelineRun, pipeline_of
+from tests.standing import answers, free_port, standing, until
 
 pytestmark = pytest.mark.e2e
 AUTH = "factory:p%ss word"
-START_S = 90
 FLOWS = """
 from prefect import flow, serve
 
@@ -86,34 +82,6 @@ class Platform:
         return list(httpx.post(f"{self.api}/flow_runs/filter", json=asked, auth=(user, password)).json())
 
 
-@contextmanager
-def started(command: list[str], folder: Path, environment: dict[str, str], name: str) -> Iterator[Path]:
-    log = folder / f"{name}.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=output)
-    try:
-        yield log
-    finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def until(is_so: Any, what: str) -> None:
-    deadline = time.monotonic() + START_S
-    while time.monotonic() < deadline:
-        try:
-            if is_so():
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.3)
-    raise AssertionError(what)
-
-
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     folder = tmp_path_factory.mktemp("factory")
@@ -136,17 +104,21 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     user, _, password = AUTH.partition(":")
     with (
         httpx.Client(timeout=30) as client,
-        started([*prefect, "server", "start", "--port", str(port)], folder, environment, "server") as server,
-    ):
-        until(lambda: httpx.get(f"{api}/health").is_success, server.read_text())
+        standing(
+            [*prefect, "server", "start", "--port", str(port)], folder / "server.log",
+            lambda: answers(f"{api}/health"), cwd=folder, env=environment,
+        ),
+    ):  # fmt: skip
         for command in (
             [*prefect, "--no-prompt", "work-pool", "create", "--type", "process", "nobody"],
             [sys.executable, "unserved.py"],
         ):
             subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
-        with started([sys.executable, "served.py"], folder, environment, "served") as served:
-            name = f"{api}/deployments/name/refuses/from%20factory"
-            until(lambda: httpx.get(name, auth=(user, password)).is_success, served.read_text())
+        name = f"{api}/deployments/name/refuses/from%20factory"
+        with standing(
+            [sys.executable, "served.py"], folder / "served.log",
+            lambda: answers(name, auth=(user, password)), cwd=folder, env=environment,
+        ):  # fmt: skip
             yield Platform(api, f"http://127.0.0.1:{vault.server_port}/secrets/prefect-auth", client)
     vault.shutdown()
     vault.server_close()
@@ -171,7 +143,7 @@ def test_a_cancelled_flow_run_fails_the_pipeline(platform: Platform) -> None:
     user, _, password = AUTH.partition(":")
 
     def cancel() -> None:
-        until(lambda: platform.flow_runs(run.run_id), "no flow run was started")
+        until(lambda: platform.flow_runs(run.run_id), 90)
         (flow_run,) = platform.flow_runs(run.run_id)
         state = {"state": {"type": "CANCELLED", "message": "by the operator"}, "force": True}
         httpx.post(f"{platform.api}/flow_runs/{flow_run['id']}/set_state", json=state, auth=(user, password))

@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.conftest import free_port
-from tests.infra.composed import SECRETS, Composed, answers, composed, postgres_binaries
+from tests.infra.composed import SECRETS, Composed, composed, postgres_binaries
 from tests.missing import missing
+from tests.standing import answers, free_port
 
 pytestmark = pytest.mark.e2e
 RUN_S = 180

@@ -7,10 +7,8 @@ import hashlib
 import hmac
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email.utils import formatdate
@@ -20,6 +18,7 @@ import httpx
 from moto.server import ThreadedMotoServer
 
 from tests.missing import missing
+from tests.standing import free_port, listens, standing
 
 AZURITE_LOCK = Path(__file__).parent / "azurite"
 ACCOUNT = "lakehouse"
@@ -27,7 +26,7 @@ ACCOUNT_KEY = base64.b64encode(b"a key of the tests, known to all").decode()
 S3_ENVIRONMENT = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
 AZURE_ENVIRONMENT = {"AZURE_STORAGE_ACCOUNT_KEY": ACCOUNT_KEY}
 _AZURE_VERSION = "2021-12-02"
-_START_S, _INSTALL_S, _STOP_S = 30, 250, 10
+_INSTALL_S = 250
 
 
 @contextmanager
@@ -50,24 +49,13 @@ def make_bucket(endpoint: str, name: str) -> None:
 @contextmanager
 def azurite(folder: Path) -> Iterator[str]:
     """The address of Azurite's blob service, which keeps its blobs in a folder."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     main = _installed() / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
     command = ["node", str(main), "--blobHost", "127.0.0.1", "--blobPort", str(port), "--location", str(folder)]
-    with (folder / "azurite.log").open("wb") as output:
-        process = subprocess.Popen(
-            [*command, "--silent", "--skipApiVersionCheck", "--disableTelemetry"],
-            stdout=output,
-            stderr=output,
-            env={**os.environ, "AZURITE_ACCOUNTS": f"{ACCOUNT}:{ACCOUNT_KEY}"},
-        )
-    try:
-        _wait_for(port, process, folder / "azurite.log")
+    options = ["--silent", "--skipApiVersionCheck", "--disableTelemetry"]
+    accounts = {"AZURITE_ACCOUNTS": f"{ACCOUNT}:{ACCOUNT_KEY}"}
+    with standing([*command, *options], folder / "azurite.log", lambda: listens(port), env={**os.environ, **accounts}):
         yield f"http://127.0.0.1:{port}/{ACCOUNT}"
-    finally:
-        process.terminate()
-        process.wait(_STOP_S)
 
 
 def make_container(endpoint: str, name: str) -> None:
@@ -100,14 +88,3 @@ def _installed() -> Path:
             shutil.copytree(unfinished, target.with_suffix(".new"), symlinks=True, dirs_exist_ok=True)
             target.with_suffix(".new").rename(target)
     return target
-
-
-def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    until = time.monotonic() + _START_S
-    while time.monotonic() < until:
-        assert process.poll() is None, log.read_text(encoding="utf-8")
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise AssertionError(log.read_text(encoding="utf-8"))

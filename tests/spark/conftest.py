@@ -1,4 +1,4 @@
-"""Engines that detection runs on, each started once, and the job as a function of rows."""
+"""Engines that detection runs on, each started once a file, and the job as a function of rows."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ class Sessions:
         self._session = None
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def sessions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sessions]:
     opened = Sessions(tmp_path_factory.mktemp("sessions"))
     yield opened
     opened.close()
 
 
-@pytest.fixture(scope="package", params=ENGINES)
+@pytest.fixture(scope="module", params=ENGINES)
 def engine(request: pytest.FixtureRequest) -> str:
     """Each engine in turn; all tests of one before those of the next."""
     return str(request.param)

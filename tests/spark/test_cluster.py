@@ -8,8 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -20,6 +19,7 @@ from deltalake import write_deltalake
 from infra import processes
 from lake.settings import PROJECT_ROOT
 from tests.spark.worlds import as_table, drawn, packed, worlds
+from tests.standing import until
 
 JOB_S = 120
 Result = subprocess.CompletedProcess[str]
@@ -80,7 +80,7 @@ def test_a_worker_lost_and_another_added_in_the_middle_change_no_row(
 ) -> None:
     before = tasks_of(directory, "worker-1")
     running = job((directory / "address").read_text(), transactions, tmp_path)
-    until(lambda: tasks_of(directory, "worker-1") >= before + 3 or running.poll() is not None)
+    until(lambda: tasks_of(directory, "worker-1") >= before + 3 or running.poll() is not None, JOB_S)
     # A machine that is lost takes its executors with it.
     os.killpg(processes.running(directory)["worker-1"], signal.SIGKILL)
     assert running.poll() is None, "the job had ended before the worker was lost"
@@ -193,10 +193,3 @@ def tasks_of(directory: Path, worker: str) -> int:
     launched = re.findall(r"Asked to launch executor (\S+)", (directory / f"{worker}.log").read_text())
     logs = [directory / "work" / executor / "stderr" for executor in launched]
     return sum(log.read_text().count("Running task") for log in logs if log.exists())
-
-
-def until(is_so: Callable[[], bool]) -> None:
-    end = time.monotonic() + JOB_S
-    while not is_so():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.1)

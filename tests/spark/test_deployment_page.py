@@ -10,8 +10,8 @@ from pathlib import Path
 import pyspark
 
 from lake.settings import PROJECT_ROOT
+from spark.jars import delta_coordinates
 from spark.java import MINIMUM_JAVA
-from spark.session import delta_coordinates
 
 PAGE = (PROJECT_ROOT / "docs" / "deployment" / "spark.md").read_text(encoding="utf-8")
 JARS = Path(pyspark.__file__).parent / "jars"

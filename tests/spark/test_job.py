@@ -22,8 +22,8 @@ from lake.rules import AnomalyRules
 from lake.settings import PROJECT_ROOT
 from lake.tables.anomalies import ANOMALIES
 from spark.detect_anomalies import TABLES, main
+from spark.jars import delta_jars
 from spark.job.rules_file import read_rules
-from spark.session import delta_jars
 from tests.spark.job_runs import AT, BURST, CONTRACTS, STAMPS, as_csv, published, stored, table, versions, with_value
 from tests.spark.worlds import as_table, drawn, packed, worlds
 

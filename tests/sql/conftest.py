@@ -82,14 +82,17 @@ class Engines(dict[EngineName, Engine]):
         return self[name]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engines]:
-    """Engines that all tests share: register what you read, as others leave their tables."""
+    """Engines that the tests of a file share: register what you read, as others leave their tables.
+
+    Not longer: Spark is one for a process, and an open Connect session changes what other tests and programs start.
+    """
     with ExitStack() as opened:
         yield Engines(opened, tmp_path_factory.mktemp("engines"))
 
 
-@pytest.fixture(scope="session", params=ENGINES)
+@pytest.fixture(scope="module", params=ENGINES)
 def engine_name(request: pytest.FixtureRequest) -> EngineName:
     """Each engine's name in turn, for tests that all of them must pass."""
     name: EngineName = request.param

@@ -36,7 +36,7 @@ def snowflake_engine() -> Iterator[Snowflake]:
         yield Snowflake(snowflake.connector.connect(database="db", schema="public"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def spark_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spark]:
     directory = tmp_path_factory.mktemp("spark")
     with spark_session(directory) as session:
@@ -86,7 +86,7 @@ class Comparison:
             self._loaded[key, name] = table
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def same_rows(duck: DuckDB, request: pytest.FixtureRequest) -> Comparison:
     return Comparison(duck, request)
 

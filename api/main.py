@@ -26,9 +26,10 @@ from api.security.guard import Guard, is_loopback
 from api.security.key_ring import KeyRing
 from api.security.rate_limit import RateLimiter
 from api.writer.client import WriterClient
+from lake.configuration import load_settings
 from lake.errors import ConfigurationError, LakehouseError
 from lake.lake import Lake
-from lake.settings import Settings, load_settings
+from lake.settings import Settings
 
 # Readings run in threads of their own: a scan uses every core by itself, and more of them at once need more memory.
 READING_THREADS = 4

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cli.output import StepTimes, print_json
-from lake.settings import load_settings
+from lake.configuration import load_settings
 from lake.tables import COMPANY_BRONZE, COMPANY_SILVER, MARTS
 from tasks.export import export_marts
 from tasks.layers import build_layer, land_layer

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.medallion import EVENTS_AT_SCALE_ONE
+from lake.configuration import load_settings
 from lake.lake import Lake
-from lake.settings import EngineName, GenerateSettings, Settings, load_settings
+from lake.settings import EngineName, GenerateSettings, Settings
 from lake.table import Layer
 from lake.tables import COMPANY_SILVER
 from lake.tables import table as declared

@@ -13,8 +13,9 @@ from cyclopts import App, Parameter
 
 from api.security.keys import Scope
 from cli.output import answers, console, print_json, print_table
+from lake.configuration import CONFIG_VARIABLE, ENV_PREFIX, load_settings
 from lake.errors import BadInputError, ConfigurationError
-from lake.settings import CONFIG_VARIABLE, ENV_PREFIX, Settings, load_settings
+from lake.settings import Settings
 
 if TYPE_CHECKING:
     from api.security.keys import ApiKey

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from cli.output import answers, human_bytes, print_json, print_table
 from lake.checks import GateResult
+from lake.configuration import load_settings
 from lake.errors import GateError
-from lake.settings import load_settings
 from lake.tables import BRONZE, GOLD, SILVER
 from lake.tables import table as declared
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from cli.output import answers, human_bytes, print_json, print_table
+from lake.configuration import load_settings
 from lake.errors import ConfigurationError
-from lake.settings import load_settings
 from lake.table import Layer
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cli.output import answers, print_json
-from lake.settings import load_settings
+from lake.configuration import load_settings
 
 _OUTPUT = Path("data/notebooks")
 

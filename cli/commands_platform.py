@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cli.output import answers, console, print_json, print_table
+from lake.configuration import load_settings
 from lake.errors import LakehouseError
-from lake.settings import Settings, load_settings
+from lake.settings import Settings
 
 if TYPE_CHECKING:
     from infra.local.platform import Part, Platform

@@ -13,8 +13,9 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from cli.output import answers, console, print_json, print_table
+from lake.configuration import load_settings
 from lake.errors import BadInputError, LakehouseError, MissingToolError
-from lake.settings import PROJECT_ROOT, load_settings
+from lake.settings import PROJECT_ROOT
 from spark.java import INSTALL_JAVA, find_java
 from spark.session import INSTALL_ENGINES
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from cyclopts import App, Parameter
 
 from cli.output import answers, print_json, print_table
+from lake.configuration import load_settings
 from lake.errors import BadInputError
-from lake.settings import load_settings
 from lake.table import Layer, Table
 from lake.tables import table as declared
 

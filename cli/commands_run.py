@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cli.output import StepTimes, answers, console, human_bytes, print_json, print_table, progress
+from lake.configuration import load_settings
 from lake.errors import BadInputError
-from lake.settings import EngineName, Settings, load_settings
+from lake.settings import EngineName, Settings
 from lake.table import Layer
 from lake.tables import BRONZE, COMPANY_SILVER, MARTS
 from tasks.prefect_server import PrefectServer

@@ -13,8 +13,9 @@ from cyclopts import App, Parameter
 
 from cli.commands_lineage import catalogue, lineage
 from cli.output import answers, console, print_json, print_table, progress
+from lake.configuration import load_settings
 from lake.errors import BadInputError, DivergenceError
-from lake.settings import EngineName, load_settings
+from lake.settings import EngineName
 
 if TYPE_CHECKING:
     from sql.compare import Difference

@@ -12,7 +12,8 @@ from cyclopts import App, Parameter
 
 from cli.commands_run import print_layers, print_summary, summary_as_json
 from cli.output import StepTimes, answers, console, human_bytes, print_json, print_table, progress
-from lake.settings import DetectEngineName, load_settings
+from lake.configuration import load_settings
+from lake.settings import DetectEngineName
 from lake.tables import ANOMALIES
 from tasks.prefect_server import PrefectServer
 from tasks.step_counts import TRANSACTIONS_STEPS

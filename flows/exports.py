@@ -11,7 +11,7 @@ from pathlib import Path
 
 from prefect import flow
 
-from lake.settings import load_settings
+from lake.configuration import load_settings
 from lake.table import Layer
 from tasks.artifacts import show_exports, show_mirror
 from tasks.export import export_marts

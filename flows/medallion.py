@@ -12,7 +12,8 @@ from pathlib import Path
 
 from prefect import flow
 
-from lake.settings import EngineName, load_settings
+from lake.configuration import load_settings
+from lake.settings import EngineName
 from lake.table import Layer
 from lake.tables import COMPANY, COMPANY_BRONZE, COMPANY_SILVER, MARTS
 from tasks.artifacts import RunSummary, show_in_prefect

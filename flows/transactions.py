@@ -11,7 +11,8 @@ from pathlib import Path
 
 from prefect import flow
 
-from lake.settings import DetectEngineName, load_settings
+from lake.configuration import load_settings
+from lake.settings import DetectEngineName
 from lake.table import Layer
 from lake.tables import ANOMALIES, BRONZE_TRANSACTIONS, SILVER_TRANSACTIONS, TRANSACTIONS
 from tasks.admit import admit_layer

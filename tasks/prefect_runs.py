@@ -12,10 +12,10 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError
 from prefect.concurrency.sync import concurrency
 
+from lake.configuration import load_settings
 from lake.errors import LakeBusyError
 from lake.lake import Lake
 from lake.lock import writer_lock
-from lake.settings import load_settings
 
 WRITER_SLOT = "lakehouse-writer"
 # How long a killed run keeps the others waiting; the shortest that Prefect allows. A living one renews its lease.

@@ -21,9 +21,9 @@ from api.writer.place import lock_path, socket_path
 from api.writer.recovery import recover
 from api.writer.rows_of_commit import QUARANTINE
 from api.writer.server import WriterServer
+from lake.configuration import load_settings
 from lake.errors import LakehouseError
 from lake.lake import Lake
-from lake.settings import load_settings
 from lake.tables import BRONZE_TRANSACTIONS
 
 _NAMES_HEX = 3

@@ -12,9 +12,10 @@ from typing import Any
 
 from bench.detect.chart import draw
 from bench.measure import Measured, measure
+from lake.configuration import load_settings
 from lake.gated import GatedVersion, last_gated
 from lake.lake import Lake
-from lake.settings import PROJECT_ROOT, DetectEngineName, Settings, TransactionSettings, load_settings
+from lake.settings import PROJECT_ROOT, DetectEngineName, Settings, TransactionSettings
 from lake.tables import ANOMALIES, SILVER_TRANSACTIONS
 from spark.jars import delta_jars
 from spark.java import find_java

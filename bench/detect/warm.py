@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from bench.detect import textbook
+from lake.configuration import load_settings
 from lake.rules import AnomalyRules
-from lake.settings import DetectEngineName, load_settings
+from lake.settings import DetectEngineName
 from spark.detection import Stamp, store_tables
 from tasks.detect import detection_session
 

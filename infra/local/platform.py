@@ -19,8 +19,9 @@ import httpx
 from infra import processes
 from infra.ports import require_free
 from infra.prefect.names import HEARTBEAT_S, POOL
+from lake.configuration import CONFIG_VARIABLE, ENV_PREFIX
 from lake.errors import LakehouseError, StorageError
-from lake.settings import CONFIG_VARIABLE, ENV_PREFIX, PROJECT_ROOT, Settings
+from lake.settings import PROJECT_ROOT, Settings
 from tasks.prefect_server import ADDRESS_NAME, HOME, require_server, standing_server
 
 HOST = "127.0.0.1"

@@ -10,8 +10,9 @@ from functools import cache
 import pydantic
 from prefect.settings import Settings as PrefectSettings
 
+from lake.configuration import CONFIG_VARIABLE, ENV_PREFIX, load_settings
 from lake.errors import ConfigurationError
-from lake.settings import CONFIG_VARIABLE, ENV_PREFIX, Settings, load_settings
+from lake.settings import Settings
 
 PREFECT_PREFIX = "PREFECT_"
 _FLOATING_TAGS = ("latest", "main", "master", "edge", "stable")

@@ -13,8 +13,8 @@ from prefect.client.orchestration import get_client
 from prefect.testing.utilities import prefect_test_harness
 
 from flows.medallion import medallion
+from lake.configuration import load_settings
 from lake.errors import GateError
-from lake.settings import load_settings
 
 PROJECT = Path(__file__).resolve().parents[2]
 

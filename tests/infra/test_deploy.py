@@ -16,8 +16,9 @@ from pydantic import SecretStr
 
 from infra.prefect.deploy import prepare
 from infra.prefect.names import POOL
+from lake.configuration import load_settings
 from lake.errors import LakehouseError
-from lake.settings import Settings, load_settings
+from lake.settings import Settings
 from tasks.prefect_runs import WRITER_SLOT
 
 SILENT = "lakehouse: a silent run has crashed"

@@ -10,8 +10,9 @@ import pyarrow as pa
 import pytest
 
 import sql.engines.sqlite as sqlite_engine
+from lake.configuration import load_settings
 from lake.errors import ModelError
-from lake.settings import Settings, load_settings
+from lake.settings import Settings
 from lake.tables import MARTS, SILVER, table
 from sql.compare import difference
 from sql.engines.engine import declared_types, open_engine

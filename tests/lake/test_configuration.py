@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from lake.configuration import DEFAULT_CONFIG, load_settings
 from lake.errors import ConfigurationError
-from lake.settings import DEFAULT_CONFIG, Settings, load_settings
+from lake.settings import Settings
 
 
 def test_the_default_file_is_valid_and_says_what_the_code_assumes() -> None:

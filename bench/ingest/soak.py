@@ -10,6 +10,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -106,7 +107,7 @@ def _sizes(processes: Sequence[Process], root: Path) -> dict[str, Any]:
 
     lake = Lake(root)
     table = lake.open(BRONZE_TRANSACTIONS)
-    log = [entry.stat().st_size for entry in (lake.path(BRONZE_TRANSACTIONS) / LOG).iterdir()]
+    log = list(_bytes_of(lake.path(BRONZE_TRANSACTIONS) / LOG))
     return {
         "writer_mb": sum(resident_mb(lambda command: _WRITER in command)),
         "keeper_mb": sum(resident_mb(lambda command: _KEEPER in command)),
@@ -115,6 +116,13 @@ def _sizes(processes: Sequence[Process], root: Path) -> dict[str, Any]:
         "log_entries": len(log),
         "log_mb": round(sum(log) / _MB, 1),
     }
+
+
+def _bytes_of(directory: Path) -> Iterator[int]:
+    for entry in directory.iterdir():
+        # The service cleans its log meanwhile.
+        with suppress(FileNotFoundError):
+            yield entry.stat().st_size
 
 
 def _row(sample: dict[str, Any]) -> dict[str, str]:

@@ -20,6 +20,7 @@ from bench.faults.power_cut import Verdict
 from bench.faults.storage import FAULTS, inject_faults
 from bench.faults.twins import send_twins
 from bench.measure import BenchError
+from cli.output import console
 from lake.errors import MissingToolError
 from lake.lake import Lake
 from lake.tables import BRONZE_TRANSACTIONS
@@ -48,6 +49,9 @@ class Outcome:
     read_by: str = _READERS
     worst_s: float | None = None
     note: str = ""
+
+    def in_words(self) -> str:
+        return f"{self.fault}, {self.times:,} times: {self.lost:,} lost, {self.twice:,} twice, {self.wrong:,} wrong"
 
     def as_row(self) -> dict[str, str]:
         return {
@@ -79,7 +83,10 @@ def bench_faults(rows: int | None = None) -> dict[str, Any]:
     outcomes: list[Outcome] = []
     for trial in _TRIALS:
         with tempfile.TemporaryDirectory(prefix="lakehouse-faults-") as folder:
-            outcomes += trial(Path(folder), scale)
+            for outcome in trial(Path(folder), scale):
+                # Half an hour in all: what is known is worth saying.
+                console.print(f"{len(outcomes) + 1}. {outcome.in_words()}", highlight=False)
+                outcomes.append(outcome)
     lost, twice, wrong = (sum(getattr(o, name) for o in outcomes) for name in ("lost", "twice", "wrong"))
     notes = [f"{o.fault}: {o.note}" for o in outcomes if o.note]
     ours = sum(o.acknowledged for o in outcomes)

@@ -19,6 +19,7 @@ from bench.ingest.bodies import Form
 from bench.ingest.drive import Volume, drive
 from bench.ingest.server import Process, Server, Watch
 from bench.ingest.service import contents, serving
+from cli.output import console
 from lake.lake import Lake
 from lake.log import LOG
 from lake.tables import BRONZE_TRANSACTIONS
@@ -68,7 +69,7 @@ def soak(plan: Soak) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="lakehouse-soak-") as folder:
         place = Path(folder)
         with serving(place, plan.workers) as (server, key):
-            samples = list(_samples(plan, server, key, place))
+            samples = [_told(sample) for sample in _samples(plan, server, key, place)]
         table = contents(place / "lake")
     figures = {"plan": asdict(plan), "runs": samples, "contents": asdict(table)}
     every = -(-len(samples) // _MOST_LINES)
@@ -99,6 +100,11 @@ def _samples(plan: Soak, server: Server, key: str | None, folder: Path) -> Itera
         }
         if not made:
             return
+
+
+def _told(sample: dict[str, Any]) -> dict[str, Any]:
+    console.print(f"{sample['commits']:,} commits, {sample['rows_per_s']:,.0f} rows/s", highlight=False)
+    return sample
 
 
 def _sizes(processes: Sequence[Process], root: Path) -> dict[str, Any]:

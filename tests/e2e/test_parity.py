@@ -14,7 +14,7 @@ from lake.tables import MARTS
 from spark.jars import delta_jars
 from tests.e2e.conftest import PROJECT, Cli
 
-pytestmark = [pytest.mark.e2e, pytest.mark.spark]
+pytestmark = [pytest.mark.e2e, pytest.mark.spark, pytest.mark.timeout(600)]
 
 
 def test_spark_submit_builds_the_marts_and_finds_them_equal(built: Cli, tmp_path: Path) -> None:
@@ -29,7 +29,7 @@ def test_spark_submit_builds_the_marts_and_finds_them_equal(built: Cli, tmp_path
     done = subprocess.run(
         [*command, str(PROJECT / "spark/parity.py"), *scripts],
         cwd=tmp_path, env={**os.environ, "SPARK_HOME": str(home), "PYSPARK_PYTHON": sys.executable},
-        capture_output=True, text=True, check=False, timeout=280,
+        capture_output=True, text=True, check=False, timeout=500,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr[-3000:]
     lines = [line for line in done.stdout.splitlines() if line.endswith(" 0 differ")]

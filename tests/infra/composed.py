@@ -120,8 +120,8 @@ class Composed:
                               check=False, **_as(POSTGRES_USER))  # fmt: skip
         assert made.returncode == 0, made.stdout + made.stderr
         start = [str(binaries / "postgres"), "-D", str(data), "-p", port, "-h", "127.0.0.1", "-k", str(data)]
-        log, user = self.folder / "postgres.log", _as(POSTGRES_USER)
-        with standing(start, log, lambda: asked("pg_isready"), cwd=data, env=environment, **user):
+        log, nobody = self.folder / "postgres.log", _as(POSTGRES_USER)
+        with standing(start, log, lambda: asked("pg_isready"), cwd=data, env=environment, **nobody):
             assert asked("createdb", database)
             yield
 

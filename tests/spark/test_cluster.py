@@ -21,7 +21,9 @@ from lake.settings import PROJECT_ROOT
 from tests.spark.worlds import as_table, drawn, packed, worlds
 from tests.standing import until
 
-JOB_S = 120
+# A master, two workers and executors of their own, beside whatever other files are tested at the time.
+pytestmark = pytest.mark.timeout(600)
+JOB_S = 250
 Result = subprocess.CompletedProcess[str]
 
 

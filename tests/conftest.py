@@ -14,9 +14,6 @@ os.environ.update({
     "SODA_CORE_TELEMETRY_ENABLED": "false",
 })  # fmt: skip
 
-# Spark spends minutes of a test on compiling what runs for milliseconds; the first compiler of the two is enough here.
-os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1")
-
 # The machine's speed is no property of the code; the same examples on every machine are.
 settings.register_profile("lakehouse", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("lakehouse")

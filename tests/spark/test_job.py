@@ -240,6 +240,8 @@ def submitted(log: Path, *arguments: str) -> subprocess.Popen[bytes]:
     settings = {"spark.ui.enabled": "false", "spark.sql.shuffle.partitions": "2", "spark.driver.host": "127.0.0.1"}
     settings |= {**delta_jars(), "spark.databricks.delta.snapshotPartitions": "1"}
     command = [str(home / "bin" / "spark-submit"), "--master", "local[2]"]
+    # So short a job is over before Java's second compiler pays off.
+    command += ["--driver-java-options", "-XX:TieredStopAtLevel=1"]
     command += [part for name, value in settings.items() for part in ("--conf", f"{name}={value}")]
     # A remote session of this process says so in its environment.
     own = {name: value for name, value in os.environ.items() if "CONNECT" not in name and "REMOTE" not in name}

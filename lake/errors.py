@@ -71,6 +71,10 @@ class StorageError(LakehouseError):
     exit_code = 6
 
 
+class VersionGoneError(StorageError):
+    """A version of a table is past the history that its log keeps, or was never committed."""
+
+
 class NewerLakeError(LakehouseError):
     """The lake was written by a later version of this project."""
 

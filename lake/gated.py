@@ -135,7 +135,11 @@ def commits(lake: Lake, table: Table) -> Iterator[Commit]:
         info = entry.info
         if "timestamp" not in info:
             # What a commit says about itself is optional by the protocol; its file's own time then stands for it.
-            info["timestamp"] = entry_path(lake.path(table), version).stat().st_mtime * 1000
+            try:
+                info["timestamp"] = entry_path(lake.path(table), version).stat().st_mtime * 1000
+            except FileNotFoundError:
+                # Cleaned since it was read.
+                return
         yield _commit({**info, "version": version})
 
 

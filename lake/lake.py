@@ -15,7 +15,8 @@ from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError, DeltaProtocolError, TableNotFoundError
 
 from lake.durable import make_directory, replace_file
-from lake.errors import LakeBusyError, NewerLakeError, StorageError
+from lake.errors import LakeBusyError, NewerLakeError, StorageError, VersionGoneError
+from lake.log_listing import list_log
 from lake.table import Table
 
 # Raised when a change of layout or metadata makes older code misread a lake.
@@ -25,6 +26,7 @@ _STAGING = "_staging"
 # How often a log that seems to lack entries is listed before that is believed, and how long to wait in between.
 _LISTINGS, _LISTING_PAUSE_S = 6, 0.02
 _GAP = "found gap"
+_LATER = "look at the versions there are with: ./lakehouse history"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,8 @@ class Lake:
         """The Delta table, at its newest or the given version; None when it was never written.
 
         Raises:
-            StorageError: The transaction log is torn or cannot be read, or there is no such version.
+            VersionGoneError: The log no longer reaches back to that version, or not yet up to it.
+            StorageError: The transaction log is torn or cannot be read.
             NewerLakeError: The table has columns this code does not declare.
         """
         path = self.path(table)
@@ -102,8 +105,13 @@ class Lake:
         with readable(path):
             try:
                 delta = _opened(path, version)
-            except TableNotFoundError:
-                return None
+            except DeltaError as error:
+                # Asked afterwards, as a log may be cleaned while it is read.
+                if version is not None and (gone := _gone(path, version)):
+                    raise VersionGoneError(gone, where=f"{table.full_name} at {path}", mend=_LATER) from error
+                if isinstance(error, TableNotFoundError):
+                    return None
+                raise
             stored = [field.name for field in delta.schema().fields]
         unknown = sorted(set(stored) - set(table.column_names))
         if unknown:
@@ -133,6 +141,19 @@ def _opened(path: Path, version: int | None) -> DeltaTable:
                 raise
             time.sleep(_LISTING_PAUSE_S)
     return DeltaTable(str(path), version=version)
+
+
+def _gone(path: Path, version: int) -> str | None:
+    """Why a log does not reach a version; None where it does, or is torn, or is empty."""
+    listing = list_log(path)
+    if listing.newest < 0:
+        return None
+    if version > listing.newest:
+        return f"there is no version {version}: the newest is {listing.newest}"
+    missing = max(listing.missing(version), default=None)
+    if missing is not None and missing < min(listing.entries, default=version + 1):
+        return f"version {version} can no longer be read: its log entries were cleaned"
+    return None
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from lake.active_files import active_files
-from lake.errors import LakeBusyError
+from lake.errors import LakeBusyError, VersionGoneError
 from lake.foreign import keep_foreign
 from lake.gated import GatedVersion, GateRecord, last_gated
 from lake.lake import Lake, readable
@@ -153,10 +153,11 @@ class _Copy:
             same = True
 
     def _had(self, version: int) -> dict[str, int] | None:
-        """Files of a version of ours; None when the log has no entry of it any more."""
-        if read_entry(self.path, version) is None:
+        """Files of a version of ours; None when the log does not reach back to it any more."""
+        try:
+            delta = self.lake.open(self.gated.table, version)
+        except VersionGoneError:
             return None
-        delta = self.lake.open(self.gated.table, version)
         return {f.name: f.size for f in active_files(delta)} if delta is not None else None
 
     def _leaves(self, entry: Entry, there: dict[str, int] | None) -> bool:

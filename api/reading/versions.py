@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from api.problems import not_found
+from lake.errors import VersionGoneError
 from lake.gated import NEUTRAL_OPERATIONS, GatedVersion, commits, last_gated
 from lake.lake import Lake
 from lake.table import Table
@@ -62,11 +63,15 @@ class TableVersions:
         if at is None:
             near = sorted(sorted(readable, key=lambda known: abs(known - version))[:NEAR_VERSIONS])
             raise not_found(f"No gate let version {version} of {table.full_name} in.", {"near_versions": near})
-        delta = self.lake.open(table, version)
+        past = not_found(f"Version {version} of {table.full_name} is past its retention.")
+        try:
+            delta = self.lake.open(table, version)
+        except VersionGoneError:
+            raise past from None
         assert delta is not None, "a table with history exists"
         found = ReadableVersion(table, version, at, tuple(sorted(Path(uri) for uri in delta.file_uris())))
         if not all(file.exists() for file in found.files):
-            raise not_found(f"The files of version {version} of {table.full_name} are past their retention.")
+            raise past
         return found
 
 

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from api.problems import Problem
 from api.reading.cursor import read_cursor, write_cursor
 from lake.lake import Lake
+from lake.log import entry_path
 from lake.tables.anomalies import DAILY_TRANSACTION_SUMMARY, MERCHANT_SUMMARY, TRANSACTION_ANOMALIES
 from tests.api.front import Caller, lake_in, publish_rows, reader
 
@@ -147,6 +148,18 @@ def test_an_earlier_version_is_read_on_request_and_an_unknown_one_names_its_neig
     assert (page["version"], len(page["rows"])) == (0, 30)
     unknown = client.get("/api/v1/anomalies", params={"version": 77})
     assert (unknown.status_code, unknown.json()["near_versions"]) == (404, [0, 1])
+
+
+def test_a_version_whose_log_is_just_being_cleaned_is_not_found(tmp_path: Path) -> None:
+    lake = lake_in(tmp_path)
+    for number in range(4):
+        publish_rows(lake, TRANSACTION_ANOMALIES, ROWS[number : number + 1], run=f"run-{number}")
+    DeltaTable(str(lake.path(TRANSACTION_ANOMALIES)), version=2).create_checkpoint()
+    entry_path(lake.path(TRANSACTION_ANOMALIES), 0).unlink()
+    client = reader(tmp_path)
+    gone = client.get("/api/v1/anomalies", params={"version": 1})
+    assert (gone.status_code, "past its retention" in gone.json()["detail"]) == (404, True)
+    assert len(client.get("/api/v1/anomalies", params={"version": 2}).json()["rows"]) == 3
 
 
 def test_a_version_written_past_the_gate_is_never_read(tmp_path: Path) -> None:

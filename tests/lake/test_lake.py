@@ -10,11 +10,11 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
-from lake.errors import LakeBusyError, NewerLakeError, StorageError
+from lake.errors import LakeBusyError, NewerLakeError, StorageError, VersionGoneError
 from lake.lake import Lake
 from lake.lock import writer_lock
 from lake.log import entry_path
-from lake.publish import publish
+from lake.publish import checkpoint, publish
 from lake.tables import table
 from tests.lake.conftest import RUN, CandidateMaker, passing
 
@@ -71,6 +71,28 @@ def test_a_log_listed_while_somebody_adds_to_it_is_listed_again(lake: Lake, gapp
 def test_a_log_that_lacks_an_entry_for_good_is_torn(lake: Lake, gapped: tuple[Path, Path]) -> None:
     with pytest.raises(StorageError, match="found gap"):
         lake.open(PLANS)
+
+
+@pytest.mark.parametrize("deleted", [1, 2, 3])
+def test_versions_that_the_log_does_not_reach_are_named_while_it_is_cleaned_and_after(
+    lake: Lake, make_candidate: CandidateMaker, deleted: int
+) -> None:
+    for name in ("p1", "p2", "p3", "p4", "p5"):
+        candidate = make_candidate(name, batch=name)
+        publish(lake, candidate, passing(candidate), RUN, {})
+        if name == "p4":
+            checkpoint(lake, PLANS)
+    for version in range(deleted):
+        entry_path(lake.path(PLANS), version).unlink()
+    for version in range(3):
+        with pytest.raises(VersionGoneError, match=f"version {version} can no longer be read"):
+            lake.open(PLANS, version)
+    with pytest.raises(VersionGoneError, match="no version 9: the newest is 4"):
+        lake.open(PLANS, 9)
+    for version in (3, 4):
+        delta = lake.open(PLANS, version)
+        assert delta is not None
+        assert delta.version() == version
 
 
 def test_a_root_that_is_a_file_is_named(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import cli.main
-from bench.ingest.server import free_port
 from bench.measure import measure
+from infra.ports import free_port
 from lake.settings import PROJECT_ROOT
 
 STEPS = 200

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from lake.errors import MissingToolError
+from spark.installation import spark_environment, spark_submit
 
 START_TIMEOUT_S = 120
 STOP_TIMEOUT_S = 20
@@ -34,7 +35,9 @@ class ConnectServer:
 
     def __enter__(self) -> Self:
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(self._command(), stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+            self._process = subprocess.Popen(
+                self._command(), env=spark_environment(), stdout=log, stderr=log, stdin=subprocess.DEVNULL
+            )
         try:
             self._wait()
         except BaseException:
@@ -48,14 +51,9 @@ class ConnectServer:
         self._stop()
 
     def _command(self) -> list[str]:
-        import pyspark
-
-        home = Path(pyspark.__file__).parent
         own = {"spark.connect.grpc.binding.address": "127.0.0.1", "spark.connect.grpc.binding.port": str(self._port)}
         settings = [part for key, value in {**self._settings, **own}.items() for part in ("--conf", f"{key}={value}")]
-        # Without its own home a spark-submit of another installation on the path would answer.
-        submit = ["env", f"SPARK_HOME={home}", str(home / "bin" / "spark-submit")]
-        return [*submit, "--master", f"local[{self._threads}]", *settings, "--class", _CLASS, "spark-internal"]
+        return [spark_submit(), "--master", f"local[{self._threads}]", *settings, "--class", _CLASS, "spark-internal"]
 
     def _wait(self) -> None:
         until = time.monotonic() + START_TIMEOUT_S

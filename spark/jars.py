@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 from lake.errors import MissingToolError
+from spark.installation import spark_environment, spark_submit
 
 # What the others bring, Spark has in versions of its own.
 _GROUPS = ("io.delta", "io.unitycatalog")
@@ -62,14 +63,15 @@ def _fetch(place: Path) -> None:
 
 def _resolve(ivy: Path) -> str:
     """Let Spark resolve the coordinates for a script that does nothing; the last line it told."""
-    import pyspark
-
-    home, script = Path(pyspark.__file__).parent, ivy / "nothing.py"
+    script = ivy / "nothing.py"
     script.touch()
-    command = [str(home / "bin" / "spark-submit"), "--master", "local", "--packages", delta_coordinates()]
-    done = subprocess.run(
-        [*command, "--conf", f"spark.jars.ivy={ivy}", str(script)], env={**os.environ, "SPARK_HOME": str(home)},
-        capture_output=True, text=True, timeout=_FETCH_TIMEOUT_S, check=False,
-    )  # fmt: skip
+    command = [spark_submit(), "--master", "local", "--packages", delta_coordinates()]
+    try:
+        done = subprocess.run(
+            [*command, "--conf", f"spark.jars.ivy={ivy}", str(script)], env=spark_environment(),
+            capture_output=True, text=True, timeout=_FETCH_TIMEOUT_S, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return f"Maven took longer than {_FETCH_TIMEOUT_S} s"
     told = [line for line in (done.stdout + done.stderr).splitlines() if line and not line.startswith("\t")]
     return told[-1] if told else f"spark-submit ended with {done.returncode}"

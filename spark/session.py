@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from lake.errors import BadInputError, MissingToolError
 from spark.connect_server import ConnectServer
+from spark.installation import CONNECT_VARIABLES
 from spark.jars import delta_jars
 from spark.java import require_java
 
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 INSTALL_ENGINES = "./lakehouse run --engine NAME   (the launcher installs what NAME needs)"
 _CONNECT_PORT = 15_002
 _LISTENER_TIMEOUT_S = 10
-# What pyspark sets when a session is remote.
-_CONNECT_VARIABLES = ("SPARK_CONNECT_MODE_ENABLED", "SPARK_REMOTE", "SPARK_LOCAL_REMOTE")
 
 # Nobody but this machine talks to a driver that runs its own tasks or a cluster's of this machine.
 _LOOPBACK = {"spark.driver.bindAddress": "127.0.0.1", "spark.driver.host": "127.0.0.1"}
@@ -190,14 +189,14 @@ def _remote_session(address: str) -> Iterator[SparkSession]:
         yield session
     finally:
         session.stop()
-        for name in _CONNECT_VARIABLES:
+        for name in CONNECT_VARIABLES:
             os.environ.pop(name, None)
 
 
 @contextmanager
 def _no_connect_variables() -> Iterator[None]:
     """What a remote session of this process left in the environment would make a classic one remote too."""
-    held = {name: os.environ.pop(name) for name in _CONNECT_VARIABLES if name in os.environ}
+    held = {name: os.environ.pop(name) for name in CONNECT_VARIABLES if name in os.environ}
     try:
         yield
     finally:

@@ -22,6 +22,7 @@ import httpx
 
 from lake.errors import LakehouseError, StorageError
 from lake.settings import PROJECT_ROOT
+from tasks import prefect_database
 
 # With one of these the user has chosen where Prefect keeps its runs.
 CHOSEN_BY_USER = ("PREFECT_API_URL", "PREFECT_PROFILE", "PREFECT_HOME")
@@ -29,7 +30,7 @@ HOME = Path("data/prefect")
 LOG_NAME = "server.log"
 # Where `lakehouse up` leaves the address of the server that uses this home: two would lock each other's database.
 ADDRESS_NAME = "server.url"
-# A new database takes 5 s on two quiet cores.
+# A new database that nobody has migrated yet takes 5 s on two quiet cores.
 STARTUP_S = 120
 # How long a server that is said to run may take.
 ANSWER_S = 10
@@ -65,7 +66,7 @@ class PrefectServer:
             self._environment["PREFECT_API_URL"] = address
             return self
         try:
-            self._home.mkdir(parents=True, exist_ok=True)
+            prefect_database.begin(self._home)
             log = (self._home / LOG_NAME).open("wb")
         except OSError as error:
             raise StorageError(

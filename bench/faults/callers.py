@@ -11,8 +11,8 @@ from bench.ingest.bodies import Bodies
 from bench.ingest.client import Load
 from bench.ingest.figures import Figures
 from bench.ingest.plan import Plan, Target
-from bench.ingest.server import HOST
 from bench.measure import BenchError
+from infra.ports import LOOPBACK
 
 _STOP_S, _POLL_S = 60.0, 0.05
 _A_DAY_S = 86_400
@@ -30,7 +30,7 @@ class Callers:
 
     def __init__(self, service: Service, bodies: Bodies, connections: int, *, first: int = 0) -> None:
         plan = Plan(connections, seconds=_A_DAY_S, first=first, retry=True, grace_s=0)
-        self.load = Load(Target(HOST, service.port), bodies, plan)
+        self.load = Load(Target(LOOPBACK, service.port), bodies, plan)
         self._figures: Figures | None = None
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="callers")

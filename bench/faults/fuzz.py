@@ -12,8 +12,8 @@ from pathlib import Path
 import orjson
 
 from bench.faults.service import Service, serving
-from bench.ingest.server import HOST
 from bench.measure import BenchError
+from infra.ports import LOOPBACK
 from lake.settings import PROJECT_ROOT
 
 _CHECKS = (
@@ -69,7 +69,7 @@ def _schemathesis(
 ) -> tuple[subprocess.CompletedProcess[str], Path]:
     report = folder / "requests.ndjson"
     command = [
-        *(sys.executable, "-m", "schemathesis.cli", "run", f"http://{HOST}:{service.port}/openapi.json"),
+        *(sys.executable, "-m", "schemathesis.cli", "run", f"http://{LOOPBACK}:{service.port}/openapi.json"),
         *("--checks", ",".join(_CHECKS), "--phases", "examples,coverage,fuzzing", "--continue-on-failure"),
         *("--max-examples", str(examples), "--seed", str(seed), "--generation-database", "none"),
         *("--report", "ndjson", "--report-ndjson-path", str(report), "--warnings", "off", "--no-color"),

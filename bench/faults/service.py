@@ -14,8 +14,8 @@ from pathlib import Path
 
 from api.writer.place import lock_path
 from bench.faults.writing import children
-from bench.ingest.server import HOST, free_port
 from bench.measure import BenchError
+from infra.ports import LOOPBACK, free_port
 from lake.lake import Lake
 from lake.settings import PROJECT_ROOT
 
@@ -96,7 +96,7 @@ class Service:
         self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
     ) -> tuple[int, dict[str, str], bytes]:
         """Status, headers by their names in lower case, and body; status 0 when there is no answer."""
-        connection = HTTPConnection(HOST, self.port, timeout=30)
+        connection = HTTPConnection(LOOPBACK, self.port, timeout=30)
         try:
             connection.request(method, path, body, dict(headers or {}))
             answer = connection.getresponse()

@@ -15,8 +15,8 @@ from bench.faults.service import Service, serving
 from bench.ingest.answer import Answer, read_answer
 from bench.ingest.bodies import Form, make_bodies
 from bench.ingest.plan import Target
-from bench.ingest.server import HOST
 from bench.measure import BenchError
+from infra.ports import LOOPBACK
 from lake.lake import Lake
 from lake.tables import BRONZE_TRANSACTIONS
 
@@ -71,11 +71,13 @@ async def _send_all(
     service: Service, twins: Twins, answers: dict[str, list[tuple[Decimal, int]]], callers: int, at_once: int
 ) -> None:
     bodies = make_bodies(Form.ROW)
-    head = Target(HOST, service.port).head(bodies)
+    head = Target(LOOPBACK, service.port).head(bodies)
     numbers = iter(range(twins.ids))
 
     async def lane() -> None:
-        connections = [_Connection(*await asyncio.open_connection(HOST, service.port), head) for _ in range(callers)]
+        connections = [
+            _Connection(*await asyncio.open_connection(LOOPBACK, service.port), head) for _ in range(callers)
+        ]
         for number in numbers:
             body = bodies.body(number)
             identifier = bodies.identifiers(number)[0]

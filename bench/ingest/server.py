@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -17,9 +16,9 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 from bench.measure import BenchError
+from infra.ports import LOOPBACK, free_port
 from lake.settings import PROJECT_ROOT
 
-HOST = "127.0.0.1"
 _START_S, _STOP_S = 60.0, 60.0
 _POLL_S, _SAMPLE_S = 0.05, 0.1
 _READY = 200
@@ -82,7 +81,7 @@ class Server:
         deadline = time.monotonic() + _START_S
         while time.monotonic() < deadline and self._process.poll() is None:
             try:
-                connection = HTTPConnection(HOST, self.port, timeout=5)
+                connection = HTTPConnection(LOOPBACK, self.port, timeout=5)
                 connection.request("GET", path)
                 if connection.getresponse().status == _READY:
                     return
@@ -205,10 +204,3 @@ def _environment(pid: int) -> list[bytes]:
         return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     except OSError:
         return []
-
-
-def free_port() -> int:
-    """A loopback port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])

@@ -17,16 +17,16 @@ from pathlib import Path
 import httpx
 
 from infra import processes
-from infra.ports import require_free
+from infra.ports import LOOPBACK, require_free
 from infra.prefect.names import HEARTBEAT_S, POOL
 from lake.configuration import CONFIG_VARIABLE, ENV_PREFIX
 from lake.errors import LakehouseError, StorageError
 from lake.settings import PROJECT_ROOT, Settings
+from tasks import prefect_database
 from tasks.prefect_server import ADDRESS_NAME, HOME, require_server, standing_server
 
-HOST = "127.0.0.1"
 DIRECTORY = Path("data/platform")
-# A new database takes 5 s on two quiet cores.
+# A new database that nobody has migrated yet takes 5 s on two quiet cores.
 START_WAIT_S = 120.0
 # Runs at a time; those that write wait for each other, exports go beside them.
 WORKER_RUNS = 4
@@ -74,12 +74,12 @@ def up(settings: Settings, config: Path | None = None, prefect_port: int = 4200)
         LakehouseError: A part ended at once or does not answer; what this call had started is ended.
     """
     directory, home = DIRECTORY.resolve(), HOME.resolve()
-    _make_directories(directory, home)
+    _prepare(directory, home)
     before = processes.running(directory)
-    server, api = f"http://{HOST}:{prefect_port}/api", f"http://{settings.api.host}:{settings.api.port}"
+    server, api = f"http://{LOOPBACK}:{prefect_port}/api", f"http://{settings.api.host}:{settings.api.port}"
     environment = _environment(settings, config, home, server)
     commands = {
-        _SERVER: [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(prefect_port)],
+        _SERVER: [sys.executable, "-m", "prefect", "server", "start", "--host", LOOPBACK, "--port", str(prefect_port)],
         _API: [sys.executable, "-m", "cli", "serve", "--port", str(settings.api.port)],
         _WORKER: [
             sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--name", f"{socket.gethostname()}",
@@ -87,7 +87,7 @@ def up(settings: Settings, config: Path | None = None, prefect_port: int = 4200)
         ],
     }  # fmt: skip
     if _SERVER not in before:
-        require_free(HOST, prefect_port, where="--prefect-port", mend=_mend("--prefect-port"))
+        require_free(LOOPBACK, prefect_port, where="--prefect-port", mend=_mend("--prefect-port"))
     if _API not in before:
         require_free(settings.api.host, settings.api.port, where="--api-port", mend=_mend("--api-port"))
     try:
@@ -134,14 +134,13 @@ def down() -> tuple[str, ...]:
     return ended
 
 
-def _make_directories(*directories: Path) -> None:
-    for directory in directories:
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StorageError(
-                f"cannot make the directory: {error.strerror}", where=str(directory), mend="mend it, or go elsewhere"
-            ) from None
+def _prepare(directory: Path, home: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        prefect_database.begin(home)
+    except OSError as error:
+        where = str(error.filename or directory)
+        raise StorageError(f"cannot write it: {error.strerror}", where=where, mend="mend it, or go elsewhere") from None
 
 
 def _environment(settings: Settings, config: Path | None, home: Path, server: str) -> dict[str, str]:

@@ -14,7 +14,6 @@ import importlib.util
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -26,12 +25,11 @@ from pathlib import Path
 from typing import Any
 
 from infra import processes
-from infra.ports import require_free
+from infra.ports import LOOPBACK, free_port, is_listening, require_free
 from lake.errors import BadInputError, LakehouseError, MissingToolError, StorageError
 from spark.java import require_java
 from spark.session import INSTALL_ENGINES
 
-HOST = "127.0.0.1"
 # Heap of a master or worker process itself, whose work is to watch executors.
 DAEMON_MEMORY = "256m"
 REGISTER_WAIT_S = 60.0
@@ -100,14 +98,16 @@ def start(directory: Path, workers: int = 2, size: WorkerSize | None = None, por
             f"still running from an earlier start: {', '.join(sorted(running))}",
             where=str(directory), mend=_command("stop", directory),
         )  # fmt: skip
-    master_port = _free_port() if port is None else _checked_port(port)
-    status_port = _free_port()
-    cluster = Cluster(directory.resolve(), f"spark://{HOST}:{master_port}", f"http://{HOST}:{status_port}/json/")
+    master_port = free_port() if port is None else _checked_port(port)
+    status_port = free_port()
+    cluster = Cluster(
+        directory.resolve(), f"spark://{LOOPBACK}:{master_port}", f"http://{LOOPBACK}:{status_port}/json/"
+    )
     _prepare(cluster)
     try:
         ports = ["--port", str(master_port), "--webui-port", str(status_port)]
         master = _spawn(home, cluster, "master", _MASTER, ports)
-        _wait("master", master, cluster, lambda: _is_listening(master_port))
+        _wait("master", master, cluster, lambda: is_listening(master_port))
         _add_workers(home, cluster, workers, size or WorkerSize())
     except BaseException:
         processes.end(directory)
@@ -160,7 +160,7 @@ def _add_workers(home: Path, cluster: Cluster, number: int, size: WorkerSize) ->
     offered = ["--cores", str(size.cores), "--memory", size.memory, "--work-dir", str(cluster.directory / "work")]
     started = []
     for name in (f"worker-{first + added}" for added in range(number)):
-        port = _free_port()
+        port = free_port()
         places = ["--port", str(port), "--webui-port", "0", cluster.address]
         started.append((name, port, _spawn(home, cluster, name, _WORKER, [*offered, *places])))
     for name, port, process in started:
@@ -169,8 +169,8 @@ def _add_workers(home: Path, cluster: Cluster, number: int, size: WorkerSize) ->
 
 def _spawn(home: Path, cluster: Cluster, name: str, program: str, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
     properties = ["--properties-file", str(cluster.directory / "spark.properties")]
-    command = [str(home / "bin" / "spark-class"), program, "--host", HOST, *properties]
-    places = {"SPARK_HOME": str(home), "SPARK_LOCAL_IP": HOST, "SPARK_DAEMON_MEMORY": DAEMON_MEMORY}
+    command = [str(home / "bin" / "spark-class"), program, "--host", LOOPBACK, *properties]
+    places = {"SPARK_HOME": str(home), "SPARK_LOCAL_IP": LOOPBACK, "SPARK_DAEMON_MEMORY": DAEMON_MEMORY}
     return processes.spawn(cluster.directory, name, [*command, *arguments], {**os.environ, **places})
 
 
@@ -190,19 +190,8 @@ def _is_registered(cluster: Cluster, port: int) -> bool:
     return port in cluster.worker_ports()
 
 
-def _is_listening(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex((HOST, port)) == 0
-
-
-def _free_port() -> int:
-    with socket.create_server((HOST, 0)) as probe:
-        port: int = probe.getsockname()[1]
-    return port
-
-
 def _checked_port(port: int) -> int:
-    require_free(HOST, port, mend="another --port, or none at all")
+    require_free(LOOPBACK, port, mend="another --port, or none at all")
     return port
 
 

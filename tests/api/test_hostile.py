@@ -15,7 +15,7 @@ import pytest
 import zstandard
 
 from bench.faults.service import Service, serving
-from bench.ingest.server import HOST
+from infra.ports import LOOPBACK
 
 TIMEOUT_S = 2
 MAX_BATCH_BYTES = 4 * 1024 * 1024
@@ -117,7 +117,7 @@ def spoken(service: Service, parts: Iterator[bytes], *, patience_s: float = TIME
     """All that the service says to raw bytes until it closes the connection; nobody has to wait longer than that."""
     said = b""
     deadline = time.monotonic() + patience_s
-    with socket.create_connection((HOST, service.port)) as connection:
+    with socket.create_connection((LOOPBACK, service.port)) as connection:
         connection.settimeout(0.01)
         for part in parts:
             assert time.monotonic() < deadline, f"still listening after {patience_s} s: {said[:200]!r}"

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from tests.standing import answers, free_port, listens, standing
+from infra.ports import free_port, is_listening
+from tests.standing import answers, standing
 
 PROJECT = Path(__file__).resolve().parents[2]
 RUN_TIMEOUT_S = 240
@@ -103,7 +104,7 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str
     """Settings of a Snowflake emulator on loopback."""
     port, log = free_port(), tmp_path_factory.mktemp("fakesnow") / "server.log"
     command = [sys.executable, "-m", "uvicorn", "fakesnow.server:app", "--host", "127.0.0.1", "--port", str(port)]
-    with standing(command, log, lambda: listens(port)):
+    with standing(command, log, lambda: is_listening(port)):
         yield {
             "LAKEHOUSE_SNOWFLAKE__ACCOUNT": "fakesnow",
             "LAKEHOUSE_SNOWFLAKE__USER": "fake",

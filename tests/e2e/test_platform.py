@@ -21,11 +21,12 @@ import yaml
 from playwright.sync_api import Page, expect, sync_playwright
 
 from infra import processes
+from infra.ports import free_port
 from infra.prefect.names import SILENCE_S
 from lake.lake import Lake
 from lake.lock import writer_lock
 from tests.e2e.conftest import PROJECT, SMALL, Cli
-from tests.standing import free_port, until
+from tests.standing import until
 from tests.webhook import Webhook
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420)]

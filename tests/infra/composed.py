@@ -17,9 +17,10 @@ from typing import Any
 
 import yaml
 
+from infra.ports import free_port
 from infra.validate import INFRA
 from lake.settings import PROJECT_ROOT
-from tests.standing import free_port, standing
+from tests.standing import standing
 
 # The user of the images; initdb wants one that the machine knows.
 USER, POSTGRES_USER = 10001, 65534

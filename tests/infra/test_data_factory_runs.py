@@ -16,9 +16,10 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from infra.ports import free_port
 from infra.validate import INFRA
 from tests.infra.pipeline_runner import TOKEN, ActivityFailedError, PipelineRun, pipeline_of
-from tests.standing import answers, free_port, standing, until
+from tests.standing import answers, standing, until
 
 pytestmark = pytest.mark.e2e
 AUTH = "factory:p%ss word"

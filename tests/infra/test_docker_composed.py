@@ -9,9 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
+from infra.ports import free_port
 from tests.infra.composed import SECRETS, Composed, composed, postgres_binaries
 from tests.missing import missing
-from tests.standing import answers, free_port
+from tests.standing import answers
 
 pytestmark = pytest.mark.e2e
 RUN_S = 180

@@ -17,8 +17,9 @@ from pathlib import Path
 import httpx
 from moto.server import ThreadedMotoServer
 
+from infra.ports import free_port, is_listening
 from tests.missing import missing
-from tests.standing import free_port, listens, standing
+from tests.standing import standing
 
 AZURITE_LOCK = Path(__file__).parent / "azurite"
 ACCOUNT = "lakehouse"
@@ -54,7 +55,9 @@ def azurite(folder: Path) -> Iterator[str]:
     command = ["node", str(main), "--blobHost", "127.0.0.1", "--blobPort", str(port), "--location", str(folder)]
     options = ["--silent", "--skipApiVersionCheck", "--disableTelemetry"]
     accounts = {"AZURITE_ACCOUNTS": f"{ACCOUNT}:{ACCOUNT_KEY}"}
-    with standing([*command, *options], folder / "azurite.log", lambda: listens(port), env={**os.environ, **accounts}):
+    with standing(
+        [*command, *options], folder / "azurite.log", lambda: is_listening(port), env={**os.environ, **accounts}
+    ):
         yield f"http://127.0.0.1:{port}/{ACCOUNT}"
 
 

@@ -6,6 +6,7 @@ started anew for every thousand commits, so that what grows is the service's.
 
 from __future__ import annotations
 
+import hashlib
 import statistics
 import tempfile
 import time
@@ -29,6 +30,7 @@ STEP_COMMITS = 1_000
 _WRITER, _KEEPER = "api.writer", "api.keeper"
 _MOST_LINES = 26
 _GOAL = 0.1
+_WORK, _YARDSTICKS = bytes(4_000_000), 9
 _MB = 1_000_000
 
 
@@ -85,6 +87,7 @@ def _samples(plan: Soak, server: Server, key: str | None, folder: Path) -> Itera
         volume = Volume(Form.ROW, 1, plan.connections, left, versions=min(STEP_COMMITS, plan.commits - commits))
         with Watch(server) as watch:
             run = drive(volume, server.port, key, folder)
+        yardstick_ms = _yardstick_ms()
         made = 0 if run["last_version"] is None else run["last_version"] - run["first_version"] + 1
         commits, rows = commits + made, rows + run["acknowledged_rows"]
         yield {
@@ -95,11 +98,22 @@ def _samples(plan: Soak, server: Server, key: str | None, folder: Path) -> Itera
             "p99_ms": run["latency"]["p99_ms"],
             "max_ms": run["latency"]["max_ms"],
             "errors": run["errors"],
+            "yardstick_ms": yardstick_ms,
             "other_processes_cores": watch.other_cores(run["process_cpu_s"]),
             **_sizes(server.processes(), folder / "lake"),
         }
         if not made:
             return
+
+
+def _yardstick_ms() -> float:
+    """Milliseconds of one core for work that is always the same: other machines on the same hardware slow this one."""
+    times = []
+    for _ in range(_YARDSTICKS):
+        began = time.perf_counter()
+        hashlib.sha256(_WORK).digest()
+        times.append(time.perf_counter() - began)
+    return round(statistics.median(times) * 1e3, 2)
 
 
 def _told(sample: dict[str, Any]) -> dict[str, Any]:
@@ -145,6 +159,7 @@ def _row(sample: dict[str, Any]) -> dict[str, str]:
         "files": f"{sample['files']:,}",
         "log_files": f"{sample['log_entries']:,}",
         "log_MB": f"{sample['log_mb']:,.1f}",
+        "yardstick_ms": f"{sample['yardstick_ms']:.1f}",
         "others": f"{sample['other_processes_cores']:.1f}",
     }
 
@@ -153,6 +168,8 @@ def _notes(samples: Sequence[dict[str, Any]], rows_in_table: int) -> list[str]:
     first, last = samples[0], samples[-1]
     tenth = max(1, len(samples) // 10)
     lines = []
+    begin, end = (statistics.median(s["yardstick_ms"] for s in part) for part in (samples[:tenth], samples[-tenth:]))
+    lines.append(f"the same work took the machine {end / begin:.2f} of the time in the last tenth")
     for key, name in (("rows_per_s", "rows/s"), ("commits_per_s", "commits/s")):
         begin, end = (statistics.median(s[key] for s in part) for part in (samples[:tenth], samples[-tenth:]))
         lines.append(

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,6 +24,7 @@ from tests.standing import answers, standing, until
 
 pytestmark = pytest.mark.e2e
 AUTH = "factory:p%ss word"
+RETRY_S = 0.5
 FLOWS = """
 from prefect import flow, serve
 
@@ -75,7 +77,8 @@ class Platform:
             prefectApiUrl=self.api, secretUri=self.secret, integrationRuntimeName="AutoResolveIntegrationRuntime",
         )  # fmt: skip
         given = {"flowName": flow, "deploymentName": deployment, "pollSeconds": 1, **given}
-        return PipelineRun(pipeline, run_id or str(uuid4()), self.client, given)
+        # Prefect answers 503 while its SQLite is locked, which Data Factory would wait out.
+        return PipelineRun(pipeline, run_id or str(uuid4()), self.client, given, lambda _: time.sleep(RETRY_S))
 
     def flow_runs(self, key: str) -> list[dict[str, Any]]:
         asked = {"flow_runs": {"idempotency_key": {"any_": [key]}}}
@@ -97,6 +100,8 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
         "PREFECT_SERVER_API_AUTH_STRING": AUTH,
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_RUNNER_POLL_FREQUENCY": "1",
+        # On a busy machine a turn to write takes longer than the 10 s by default.
+        "PREFECT_SERVER_DATABASE_TIMEOUT": "25",
         "DO_NOT_TRACK": "1",
     }
     prefect = [sys.executable, "-m", "prefect"]

@@ -78,9 +78,9 @@ def spark_session(
     from pyspark.sql import SparkSession
 
     builder = SparkSession.builder.appName("lakehouse").master(master or f"local[{threads}]")
+    for key, value in _settings(scratch, threads, memory_mb, master, partitions).items():
+        builder = builder.config(key, value)
     with _output_to(scratch / "spark.log"), _no_connect_variables():
-        for key, value in _settings(scratch, threads, memory_mb, master, partitions).items():
-            builder = builder.config(key, value)
         session = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
     try:

@@ -22,6 +22,7 @@ from lake.rules import AnomalyRules
 from lake.settings import PROJECT_ROOT
 from lake.tables.anomalies import ANOMALIES
 from spark.detect_anomalies import TABLES, main
+from spark.installation import spark_environment, spark_submit
 from spark.jars import delta_jars
 from spark.job.rules_file import read_rules
 from tests.spark.job_runs import AT, BURST, CONTRACTS, STAMPS, as_csv, published, stored, table, versions, with_value
@@ -234,18 +235,13 @@ def test_java_missing_or_too_old_is_told_in_one_line(tmp_path: Path, java: str |
 
 def submitted(log: Path, *arguments: str) -> subprocess.Popen[bytes]:
     """The job under spark-submit, in a process group of its own, started from another directory."""
-    import pyspark
-
-    home = Path(pyspark.__file__).parent
     settings = {"spark.ui.enabled": "false", "spark.sql.shuffle.partitions": "2", "spark.driver.host": "127.0.0.1"}
     settings |= {**delta_jars(), "spark.databricks.delta.snapshotPartitions": "1"}
-    command = [str(home / "bin" / "spark-submit"), "--master", "local[2]"]
+    command = [spark_submit(), "--master", "local[2]"]
     # So short a job is over before Java's second compiler pays off.
     command += ["--driver-java-options", "-XX:TieredStopAtLevel=1"]
     command += [part for name, value in settings.items() for part in ("--conf", f"{name}={value}")]
-    # A remote session of this process says so in its environment.
-    own = {name: value for name, value in os.environ.items() if "CONNECT" not in name and "REMOTE" not in name}
-    environment = {**own, "SPARK_HOME": str(home), "PYSPARK_PYTHON": sys.executable}
+    environment = {**spark_environment(), "PYSPARK_PYTHON": sys.executable}
     with log.open("wb") as out:
         return subprocess.Popen(
             [*command, str(SCRIPT), *arguments], cwd=log.parent, env=environment, stdout=out, stderr=out,

@@ -12,23 +12,16 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
-import httpx
 import pytest
 
 from lake.errors import LakehouseError, StorageError
 from lake.settings import PROJECT_ROOT
 from tasks.prefect_server import ADDRESS_NAME, HOME, PrefectServer, require_server, standing_server
+from tests.standing import answers
 
 
 def environment(**more: str) -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")} | more
-
-
-def answers(address: str) -> bool:
-    try:
-        return httpx.get(f"{address}/health", timeout=5).is_success
-    except httpx.TransportError:
-        return False
 
 
 def test_it_answers_inside_the_block_and_is_gone_after(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,8 +30,8 @@ def test_it_answers_inside_the_block_and_is_gone_after(tmp_path: Path, monkeypat
     with PrefectServer(seen) as server:
         address = seen["PREFECT_API_URL"]
         server.wait_until_healthy()
-        assert answers(address)
-    assert not answers(address)
+        assert answers(f"{address}/health")
+    assert not answers(f"{address}/health")
     assert "PREFECT_API_URL" not in seen
 
 
@@ -55,12 +48,12 @@ def test_it_ends_with_a_killed_parent(tmp_path: Path) -> None:
     with parent:
         assert parent.stdout is not None
         address = parent.stdout.readline().strip()
-        assert answers(address)
+        assert answers(f"{address}/health")
         parent.send_signal(signal.SIGKILL)
     deadline = time.monotonic() + 20
-    while answers(address) and time.monotonic() < deadline:
+    while answers(f"{address}/health") and time.monotonic() < deadline:
         time.sleep(0.2)
-    assert not answers(address)
+    assert not answers(f"{address}/health")
 
 
 @pytest.mark.parametrize("name", ["PREFECT_PROFILE", "PREFECT_HOME"])

@@ -12,13 +12,13 @@ from dataclasses import asdict, dataclass
 
 import orjson
 
+from lake.checkpoints import checkpoint
 from lake.compaction import Compacted, compact
 from lake.configuration import load_settings
 from lake.errors import LakeBusyError, LakehouseError
 from lake.lake import Lake, readable
 from lake.log_cleaning import Cleaned, clean_log
 from lake.log_listing import list_log
-from lake.publish import checkpoint
 from lake.settings import IngestSettings
 from lake.table import Table
 from lake.tables import BRONZE_TRANSACTIONS, quarantine_of

@@ -1,102 +1,92 @@
-"""Checkpoints that a power cut tore: moved aside as long as the entries they stand for are all there."""
+"""Checkpoints: the state of a version as one file, from which readers start and below which entries may go.
+
+delta-rs writes them, but in the log itself and without syncing, so that a power cut may leave a torn one; and each
+tells of every file that left the table in the last week. So it writes beside the log, and what it wrote gets its
+name there once it is whole, kept, and as small as the versions that can still be read allow.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import orjson
-import pyarrow as pa
 import pyarrow.parquet as pq
+from deltalake import DeltaTable
 
-from lake.aside import Repaired, move_aside
-from lake.errors import StorageError
+from lake.durable import create_file, replace_file
+from lake.lake import Lake, readable
 from lake.log import LOG, entry_path
-from lake.log_listing import LAST_CHECKPOINT, LogListing
-
-_ROWS_AT_ONCE = 10_000
-
-
-def is_whole(file: Path, *, every_page: bool = False) -> bool:
-    """Whether a checkpoint file can be read.
-
-    Args:
-        file: Parquet, or JSON for a checkpoint whose parts lie in side files.
-        every_page: Read all of it, not the footer alone: a tear may leave zeros in the middle.
-    """
-    try:
-        if file.suffix == ".json":
-            return bool([orjson.loads(line) for line in file.read_bytes().splitlines() if line])
-        with pq.ParquetFile(file) as parquet:
-            if every_page:
-                for _ in parquet.iter_batches(_ROWS_AT_ONCE, use_threads=False):
-                    pass
-        return True
-    except (pa.ArrowException, OSError, ValueError):
-        return False
+from lake.log_listing import LAST_CHECKPOINT, LogListing, list_log
+from lake.table import Table
+from lake.tombstones import forget_tombstones
+from lake.torn_checkpoints import is_whole
 
 
-def mend_checkpoints(table_path: Path, listing: LogListing) -> list[Repaired]:
-    """Move torn checkpoints aside, and the hint to the newest one when it leads nowhere.
+def checkpoint(lake: Lake, table: Table) -> None:
+    """Write the state of a table's newest version as one file, unless there is one.
+
+    Killed at any step, or with the power cut, the log has the whole checkpoint or none.
 
     Raises:
-        StorageError: Without a torn checkpoint the table cannot be read.
-        OSError: A file cannot be renamed.
+        StorageError: The log is torn, or the disk is full.
     """
-    newest = max(listing.checkpoints, default=-1)
-    torn = {
-        version: files
-        for version, files in listing.checkpoints.items()
-        if any(_is_torn(file, every_page=version == newest) for file in files)
-    }
-    if newest in torn:
-        # Older ones are read by nobody while a newer is whole; now one of them may be.
-        torn |= {v: f for v, f in listing.checkpoints.items() if any(_is_torn(g, every_page=True) for g in f)}
-    _require_entries(listing, torn)
-    done = [
-        move_aside(file, version, "torn checkpoint")
-        for version, files in sorted({**torn, **listing.incomplete}.items())
-        for file in files
-    ]
-    return [*done, *_mend_hint(table_path, frozenset(listing.checkpoints) - torn.keys())]
-
-
-def _is_torn(file: Path, *, every_page: bool) -> bool:
-    # One that is gone by now was superseded: the keeper deleted it.
-    return not is_whole(file, every_page=every_page) and file.exists()
-
-
-def _require_entries(listing: LogListing, torn: dict[int, tuple[Path, ...]]) -> None:
-    if not torn:
+    path = lake.path(table)
+    listing = list_log(path)
+    if listing.newest in {-1, *listing.checkpoints}:
         return
-    missing = next(listing.missing(listing.newest, frozenset(listing.checkpoints) - torn.keys()), None)
-    if missing is not None:
-        raise StorageError(
-            f"checkpoint {max(torn)} is torn, and version {missing} that it stands for is no longer in the log",
-            where=str(torn[max(torn)][0]),
-            mend=f"restore {LOG} from a backup",
-        )
+    with readable(path), written_beside(path, listing.newest) as (file, hint):
+        below = _oldest_to_read(listing)
+        if below is not None and forget_tombstones(path, file, below):
+            hint.write_bytes(_hint(hint, file))
+        create_file(path / LOG / file.name, file.read_bytes())
+        if _named(path / LOG / LAST_CHECKPOINT) < listing.newest:
+            replace_file(path / LOG / LAST_CHECKPOINT, hint.read_bytes())
 
 
-def _mend_hint(table_path: Path, checkpoints: frozenset[int]) -> Sequence[Repaired]:
-    hint = table_path / LOG / LAST_CHECKPOINT
+@contextmanager
+def written_beside(table_path: Path, version: int) -> Iterator[tuple[Path, Path]]:
+    """A checkpoint of a version and the hint that leads to it, made from a copy of the log's end; gone afterwards.
+
+    Raises:
+        StorageError: The log is torn, or there is no room for the checkpoint.
+        FileNotFoundError: An entry went while it was copied.
+        OSError: There is no room for the copy.
+    """
+    listing = list_log(table_path)
+    base = max((c for c in listing.checkpoints if c <= version), default=-1)
+    files = [*listing.checkpoints.get(base, ()), *(entry_path(table_path, v) for v in range(base + 1, version + 1))]
+    with tempfile.TemporaryDirectory(prefix="lakehouse-checkpoint-") as folder:
+        log = Path(folder) / LOG
+        log.mkdir()
+        for file in files:
+            shutil.copy(file, log / file.name)
+        with readable(table_path):
+            DeltaTable(folder).create_checkpoint()
+        yield log / f"{version:020d}.checkpoint.parquet", log / LAST_CHECKPOINT
+
+
+def _oldest_to_read(listing: LogListing) -> Path | None:
+    """The checkpoint that the oldest version there is is read from; None while the log goes back to its beginning."""
+    oldest = min(listing.checkpoints, default=-1)
+    files = listing.checkpoints.get(oldest, ())
+    if len(files) != 1 or min(listing.entries, default=oldest) < oldest or not is_whole(files[0]):
+        return None
+    return files[0] if files[0].suffix == ".parquet" else None
+
+
+def _hint(made: Path, file: Path) -> bytes:
+    """A hint as delta-rs made it, with the size that the checkpoint has by now."""
+    said = orjson.loads(made.read_bytes())
+    return orjson.dumps(said | {"size": pq.read_metadata(file).num_rows, "sizeInBytes": file.stat().st_size})
+
+
+def _named(hint: Path) -> int:
+    """The version a hint leads to; -1 where it leads nowhere."""
     try:
-        named = orjson.loads(hint.read_bytes())["version"]
-    except FileNotFoundError:
-        return ()
-    except (ValueError, KeyError, TypeError):
-        return (move_aside(hint, LAST_CHECKPOINT.strip("_"), "torn hint to the newest checkpoint"),)
-    if named in checkpoints:
-        return ()
-    return (move_aside(hint, LAST_CHECKPOINT.strip("_"), f"hint to checkpoint {named}, which is not there"),)
-
-
-def move_above_aside(listing: LogListing, version: int) -> list[Repaired]:
-    """Move checkpoints aside that hold `version` or anything above it."""
-    every = {**listing.checkpoints, **listing.incomplete}
-    return [
-        move_aside(file, checkpoint, f"checkpoint of {entry_path(Path(), version).name} or above it")
-        for checkpoint, files in sorted(every.items())
-        if checkpoint >= version
-        for file in files
-    ]
+        return int(orjson.loads(hint.read_bytes())["version"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return -1

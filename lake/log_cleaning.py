@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lake.checkpoints import is_whole
 from lake.durable import sync_directory, sync_file
 from lake.gated import record_at, standing
 from lake.lake import Lake
 from lake.log import LOG, entry_path
 from lake.log_listing import LogListing, list_log
 from lake.table import Table
+from lake.torn_checkpoints import is_whole
 
 _NEWEST_CHECKPOINTS = 2
 # So a log has at most a quarter more entries than it shall keep, and a handful of checkpoints.

@@ -18,13 +18,13 @@ from typing import Any
 from urllib.parse import unquote
 
 from lake.aside import Repaired, move_entry_aside, note
-from lake.checkpoints import move_above_aside
 from lake.errors import StorageError
 from lake.gated import METADATA_KEY, is_neutral
 from lake.log import ENGINE, Entry, add, entry_path, read_entry, remove
 from lake.log_listing import LogListing, list_log
 from lake.parquet_stats import file_statistics
 from lake.same_rows import commit_same_rows
+from lake.torn_checkpoints import move_above_aside
 
 # A kernel holds unsynced bytes for half a minute at most (Linux, vm.dirty_expire_centisecs); a busy service makes
 # some thousand commits in that time.

@@ -13,13 +13,14 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from lake.active_files import active_files
+from lake.checkpoints import written_beside
 from lake.errors import LakeBusyError, VersionGoneError
 from lake.foreign import keep_foreign
 from lake.gated import GatedVersion, GateRecord, last_gated
 from lake.lake import Lake, readable
 from lake.log import LOG, Entry, entry_path, read_entry
 from lake.log_listing import LAST_CHECKPOINT
-from lake.mirror_log import MirrorLog, bridge, content_of, held_back, state_as_one_file
+from lake.mirror_log import MirrorLog, bridge, content_of, held_back
 from lake.object_store import ObjectStore
 from lake.table import Table
 from lake.vacuum import HOURS_A_DAY
@@ -198,8 +199,9 @@ class _Copy:
 
     def _write_checkpoint(self) -> None:
         """The state of the gated version as one file. A new copy begins with it: older files may be gone by now."""
-        for name, content in state_as_one_file(self.path, self.gated.version):
-            self.store.put(f"{self.place}/{LOG}/{name}", content)
+        with written_beside(self.path, self.gated.version) as made:
+            for file in made:
+                self.store.put(f"{self.place}/{LOG}/{file.name}", file)
 
     def _complete_newest(self, version: int) -> None:
         """The entry that belongs to the checkpoint a copy begins with: Spark asks for it, other readers do not."""

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,9 +13,9 @@ from deltalake import DeltaTable
 
 from lake.active_files import active_files
 from lake.errors import DivergenceError, StorageError
-from lake.lake import Lake, readable
+from lake.lake import Lake
 from lake.log import ENGINE, LOG, Action, Entry, add, entry_path, metadata_of, read_entry, remove
-from lake.log_listing import LAST_CHECKPOINT, list_log
+from lake.log_listing import list_log
 from lake.object_store import ObjectStore
 from lake.parquet_stats import file_statistics
 from lake.table import Table
@@ -145,27 +143,3 @@ def bridge(
     actions += [remove(name, size) for name, size in sorted(there.items()) if name not in wanted]
     actions += [add(n, (path / n).stat(), file_statistics(path / n)) for n in sorted(wanted - there.keys())]
     return tuple(actions)
-
-
-def state_as_one_file(table_path: Path, version: int) -> Iterator[tuple[str, bytes]]:
-    """A checkpoint of a version and the hint that leads to it, in the order they have to be written.
-
-    Made beside the lake from a copy of its log, as a checkpoint of an old version is of no use in the lake.
-
-    Raises:
-        StorageError: The log is torn, or there is no room for the copy.
-        FileNotFoundError: An entry went while it was copied.
-    """
-    listing = list_log(table_path)
-    base = max((c for c in listing.checkpoints if c <= version), default=-1)
-    files = [*listing.checkpoints.get(base, ()), *(entry_path(table_path, v) for v in range(base + 1, version + 1))]
-    with tempfile.TemporaryDirectory(prefix="lakehouse-mirror-") as folder:
-        log = Path(folder) / LOG
-        log.mkdir()
-        for file in files:
-            shutil.copy(file, log / file.name)
-        with readable(table_path):
-            DeltaTable(folder).create_checkpoint()
-        made = sorted(log.glob(f"{version:020d}.checkpoint*.parquet"))
-        for file in (*made, log / LAST_CHECKPOINT):
-            yield file.name, file.read_bytes()

@@ -19,6 +19,7 @@ from deltalake import DeltaTable
 from lake import log
 from lake.active_files import active_files
 from lake.candidate import Candidate, Run, SaveMode
+from lake.checkpoints import checkpoint
 from lake.checks import GateResult
 from lake.committing import commit_on_top
 from lake.durable import NameNotKeptError, make_directory, sync_directory, sync_file
@@ -263,23 +264,6 @@ def admit(lake: Lake, table: Table, version: int, record: GateRecord) -> Publish
     with readable(path):
         committed = _first(path, commit_on_top(path, version, actions_on))
     return Published(table.full_name, admitting.readable_at(committed), changed=True)
-
-
-def checkpoint(lake: Lake, table: Table) -> None:
-    """Write the state of a table's newest version as one file, from which readers start.
-
-    Raises:
-        StorageError: The log is torn, or the disk is full.
-    """
-    delta = lake.open(table)
-    if delta is None:
-        return
-    directory = lake.path(table) / log.LOG
-    with readable(lake.path(table)):
-        delta.create_checkpoint()
-        for file in (*directory.glob(f"{delta.version():020d}.checkpoint*"), directory / "_last_checkpoint"):
-            sync_file(file)
-        sync_directory(directory)
 
 
 def restore(lake: Lake, table: Table) -> Published:

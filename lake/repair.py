@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lake.aside import Repaired, move_entry_aside, note
-from lake.checkpoints import mend_checkpoints, move_above_aside
 from lake.durable import TEMPORARY_PREFIX
 from lake.errors import StorageError
 from lake.lake import Lake, readable
@@ -21,6 +20,7 @@ from lake.log import LOG, Entry, entry_path, read_entry
 from lake.log_listing import LogListing, list_log
 from lake.lost_files import mend_lost_files
 from lake.table import Table
+from lake.torn_checkpoints import mend_checkpoints, move_above_aside
 
 _TEMPORARY = re.compile(re.escape(TEMPORARY_PREFIX) + r"(\d+)-.+", re.DOTALL)
 # What delta-rs says that a commit added; a file cut between two lines still parses.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lake.checkpoints import checkpoint
 from lake.compaction import compact
-from lake.publish import checkpoint
 from lake.repair import repair
 from lake.same_rows import carried
 from lake.table import Table

@@ -1,8 +1,8 @@
 """A writer watched from inside, for machines without strace: ``python -m bench.faults.in_process ROOT TRACE``.
 
 Runs the writer with the functions of `os` that change files wrapped, as the writer calls them by these names. Sees what
-Python code does through them, which is all of a commit of ours; not what native code does (checkpoints by delta-rs,
-Parquet written to a path by pyarrow). Answers are noted by the driver when they have reached it.
+Python code does through them, which is all of a commit of ours; not what native code does (Parquet written to a path
+by pyarrow). Answers are noted by the driver when they have reached it.
 """
 
 from __future__ import annotations

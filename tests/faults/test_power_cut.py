@@ -86,8 +86,8 @@ def test_a_power_cut_during_checkpoints_and_compaction_loses_nothing_either(tmp_
     assert merged, "nothing was compacted"
     assert verdict.examples == []
     assert (verdict.lost, verdict.doubled) == (0, 0)
-    # delta-rs syncs no checkpoint itself; between its last call and our sync one may be torn, and is moved aside.
-    assert all("checkpoint" in what for what in verdict.mended)
+    # delta-rs syncs no checkpoint itself, so it writes beside the log; what gets a name there is whole.
+    assert verdict.mended == {}
 
 
 @pytest.mark.skipif(not HAS_STRACE, reason="what delta-rs does is seen from outside only")

@@ -10,11 +10,12 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
+from lake.checkpoints import checkpoint
 from lake.errors import LakeBusyError, NewerLakeError, StorageError, VersionGoneError
 from lake.lake import Lake
 from lake.lock import writer_lock
 from lake.log import entry_path
-from lake.publish import checkpoint, publish
+from lake.publish import publish
 from lake.tables import table
 from tests.lake.conftest import RUN, CandidateMaker, passing
 

@@ -7,12 +7,13 @@ import os
 import pytest
 from deltalake import DeltaTable
 
+from lake.checkpoints import checkpoint
 from lake.gated import GateRecord, commits, last_gated
 from lake.lake import Lake
 from lake.log import entry_path
 from lake.log_cleaning import Cleaned, clean_log
 from lake.log_listing import list_log
-from lake.publish import admit, checkpoint
+from lake.publish import admit
 from lake.tables import table
 from tests.lake.conftest import append_as_stranger, append_pending, read_rows, rows_at
 

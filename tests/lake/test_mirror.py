@@ -14,6 +14,7 @@ from deltalake import DeltaTable
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lake.checkpoints import checkpoint
 from lake.errors import DivergenceError
 from lake.gated import last_gated
 from lake.lake import Lake
@@ -22,7 +23,6 @@ from lake.log_cleaning import clean_log
 from lake.mirror import mirror, vacuum_copy
 from lake.mirror_verify import verify
 from lake.object_store import ObjectStore
-from lake.publish import checkpoint
 from lake.settings import MirrorSettings
 from tests.lake.conftest import read_rows
 from tests.lake.mirror_places import PLACE, PLANS, DyingStore, History, KilledError, mirrored, rows_in, rows_of_copy

@@ -14,12 +14,13 @@ from deltalake import DeltaTable
 
 from lake import log
 from lake.aside import Repaired
+from lake.checkpoints import checkpoint
 from lake.durable import TEMPORARY_PREFIX
 from lake.errors import StorageError
 from lake.gated import last_gated, standing
 from lake.lake import Lake
 from lake.log import LOG, entry_path
-from lake.publish import checkpoint, publish
+from lake.publish import publish
 from lake.repair import repair
 from lake.tables import table
 from tests.lake.conftest import (

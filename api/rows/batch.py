@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -120,9 +121,10 @@ class _Repeats:
     @classmethod
     def of(cls, rows: pa.Table) -> _Repeats | None:
         """None when every id stands once."""
-        coded: Any = pc.dictionary_encode(rows.column("transaction_id").combine_chunks())
-        if len(coded.dictionary) == rows.num_rows:
+        ids = rows.column("transaction_id")
+        if pl.Series(ids).n_unique() == rows.num_rows:
             return None
+        coded: Any = pc.dictionary_encode(ids.combine_chunks())
         codes = coded.indices.to_numpy()
         _, first = np.unique(codes, return_index=True)
         first_of = np.sort(first)[codes]

@@ -1,4 +1,4 @@
-"""Many rows in JSON, lines or an array: all at once when they are right, one by one when any is not.
+"""Many rows in JSON, lines or an array: as columns where one program wrote them all alike, else one by one.
 
 One row's mistake spoils neither its neighbours nor their positions. Memory stays in proportion to the body: nothing is
 decoded into trees, and rows are counted before they are built.
@@ -10,43 +10,22 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from api.problems import malformed, too_large, unprocessable
 from api.rows.received import Received, visible
-from api.rows.row import (
-    AMOUNT,
-    NOT_DECODED,
-    QUOTES_WITH_NUMBER,
-    QUOTES_WITH_STRING,
-    Examined,
-    Row,
-    Texts,
-    errors_of,
-    examine,
-    read_quickly,
-    unescaped_quotes,
-)
-from api.rows.rules import AS_TEXT
+from api.rows.row import Examined, Texts, errors_of, examine, read_quickly
+from api.rows.rows_alike import ARRAY, LINES, read_alike
 from api.rows.validation import Checked, as_text_table, check
-from lake.table import TEXT
 
 Elements = Callable[[], list[bytes]]
 
 _SPACE = b" \t\r\n"
-_QUOTE, _BRACE, _NEWLINE = b'"{\n'
-_STARTS_OF_AMOUNTS = np.zeros(256, np.bool_)
-_STARTS_OF_AMOUNTS[list(b'"-0123456789')] = True
 # Of so many bad rows every strange field is named.
 _NAMED_IN_FULL = 100
 # A row has seven commas; far more of them than rows can have are values nobody can want.
 _MAX_COMMAS_PER_ROW = 16
 
-_decode_lines = msgspec.json.Decoder(Row).decode_lines
-_decode_array = msgspec.json.Decoder(list[Row]).decode  # type: ignore[valid-type]  # made at run time
 _decode_elements = msgspec.json.Decoder(list[msgspec.Raw]).decode
-_as_tuple = msgspec.structs.astuple
 
 
 def read_lines(body: bytes, max_rows: int) -> Received:
@@ -64,14 +43,8 @@ def read_lines(body: bytes, max_rows: int) -> Received:
     def lines() -> list[bytes]:
         return text.split(b"\n") if text else []
 
-    if _begin_rows(text) and text.count(b"{") <= max_rows:
-        try:
-            table = _text_columns(_decode_lines(text), text)
-        except NOT_DECODED:
-            table = None
-        if table is not None and table.num_rows == count:
-            return Received(count, check(table), _payloads(lines))
-    return _one_by_one(lines())
+    table = read_alike(text, LINES, max_rows)
+    return _one_by_one(lines()) if table is None else Received(count, check(table), _payloads(lines))
 
 
 def read_array(body: bytes, max_rows: int) -> Received:
@@ -84,21 +57,11 @@ def read_array(body: bytes, max_rows: int) -> Received:
     def elements() -> list[bytes]:
         return [bytes(element) for element in _elements(body, max_rows)]
 
-    # Each row has a brace. Where there are more braces, perhaps in texts, elements are counted before any is built.
-    if body.count(b"{") <= max_rows:
-        try:
-            table = _text_columns(_decode_array(body), body)
-        except NOT_DECODED:
-            table = None
-        if table is not None and table.num_rows:
-            return Received(table.num_rows, check(table), _payloads(elements))
-    return _one_by_one(elements())
-
-
-def _begin_rows(lines: bytes) -> bool:
-    """Whether each line begins with a brace; msgspec also takes rows that share a line or are spread over some."""
-    characters = np.frombuffer(lines, np.uint8)
-    return lines.startswith(b"{") and bool((characters[np.flatnonzero(characters == _NEWLINE) + 1] == _BRACE).all())
+    table = read_alike(body, ARRAY, max_rows)
+    if table is None:
+        return _one_by_one(elements())
+    _bound(table.num_rows, max_rows)
+    return Received(table.num_rows, check(table), _payloads(elements))
 
 
 def _bound(count: int, max_rows: int) -> None:
@@ -121,30 +84,6 @@ def _elements(body: bytes, max_rows: int) -> Sequence[msgspec.Raw]:
         raise malformed(f"The body is not a JSON array: {reason}.") from None
     _bound(len(found), max_rows)
     return found
-
-
-def _text_columns(rows: Sequence[msgspec.Struct], body: bytes) -> pa.Table | None:
-    """Decoded rows as columns of text; None when any row needs a closer look."""
-    if not rows:
-        return None
-    columns = list(zip(*map(_as_tuple, rows), strict=True))
-    raw = pa.array(list(map(bytes, columns[AMOUNT])), pa.binary())
-    _, offsets, values = raw.buffers()
-    written = np.frombuffer(values, np.uint8)
-    starts = written[np.frombuffer(offsets, np.int32)[: len(raw)]]
-    if not _STARTS_OF_AMOUNTS[starts].all() or (written == ord("\\")).any():
-        return None
-    strings = int((starts == _QUOTE).sum())
-    expected = QUOTES_WITH_NUMBER * len(rows) + (QUOTES_WITH_STRING - QUOTES_WITH_NUMBER) * strings
-    if unescaped_quotes(body) != expected:
-        return None
-    try:
-        amounts = pc.cast(raw, TEXT)
-    except pa.ArrowInvalid:
-        return None
-    arrays = [pa.array(values, TEXT) if i != AMOUNT else None for i, values in enumerate(columns)]
-    arrays[AMOUNT] = pc.utf8_trim(amounts, characters='"') if strings else amounts
-    return pa.Table.from_arrays(arrays, schema=AS_TEXT)
 
 
 def _one_by_one(elements: list[bytes]) -> Received:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from api import metrics
+from api.writer.frames import FrameConnection
 from api.writer.place import socket_path
 from api.writer.protocol import (
     BatchCommitted,
@@ -23,8 +24,6 @@ from api.writer.protocol import (
     Reply,
     Request,
     State,
-    frame,
-    read_frame,
     replies_decoder,
 )
 from lake.lake import Lake
@@ -35,7 +34,6 @@ logger = logging.getLogger("lakehouse.ingest")
 _RETRY_S = 0.05
 _START_AGAIN_AFTER_S = 2.0
 _GIVE_UP_STOPPING_S = 60.0
-_READ_LIMIT = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +70,7 @@ class WriterClient:
         self._outgoing: list[Request] = []
         self._unanswered: set[asyncio.Future[None]] = set()
         self._next = 0
-        self._writer: asyncio.StreamWriter | None = None
+        self._connection: FrameConnection | None = None
         self._state: State | None = None
         self._task: asyncio.Task[None] | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -92,12 +90,12 @@ class WriterClient:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        if self._writer is not None:
-            self._writer.close()
+        if self._connection is not None:
+            self._connection.close()
 
     def status(self) -> WriterStatus:
         """How the writer is."""
-        connected, said = self._writer is not None, self._state
+        connected, said = self._connection is not None, self._state
         if said is None:
             return WriterStatus(connected)
         ago = said.last_commit_s_ago
@@ -132,27 +130,29 @@ class WriterClient:
 
     def _send(self) -> None:
         outgoing, self._outgoing = self._outgoing, []
-        if self._writer is not None and not self._writer.is_closing():
-            self._writer.write(frame(outgoing))
+        if self._connection is not None:
+            self._connection.send(outgoing)
 
     async def _stay_connected(self) -> None:
         while True:
             try:
-                reader, writer = await asyncio.open_unix_connection(socket_path(self._lake), limit=_READ_LIMIT)
+                _, connection = await self._loop.create_unix_connection(
+                    lambda: FrameConnection(lambda _, content: self._take(replies_decoder.decode(content))),
+                    str(socket_path(self._lake)),
+                )
             except OSError:
                 self._start_writer()
                 await asyncio.sleep(_RETRY_S)
                 continue
-            self._writer = writer
+            self._connection = connection
             self._outgoing.clear()
             if self._waiting:
-                writer.write(frame([request for request, _ in self._waiting.values()]))
+                connection.send([request for request, _ in self._waiting.values()])
             try:
-                while (content := await read_frame(reader)) is not None:
-                    self._take(replies_decoder.decode(content))
+                await connection.ended
             finally:
-                self._writer = None
-                writer.close()
+                self._connection = None
+                connection.close()
             logger.warning("the writer has gone; %d requests wait for the next", len(self._waiting))
 
     def _take(self, replies: list[Reply]) -> None:

@@ -51,18 +51,36 @@ class Block:
         return np.where(self.seen.known, self.seen.versions, committed)
 
 
-def block_of(rows: pa.Table, key: str, ledger: Ledger, *, strict: bool = False, distinct: bool = False) -> Block:
-    """Rows with what the ledger knows of them."""
-    prints = prints_of(rows, key)
-    return Block(rows, prints, ledger.find(prints), strict, distinct)
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Typed rows that are to be decided on; see Block."""
+
+    table: pa.Table
+    strict: bool = False
+    distinct: bool = False
+
+
+def blocks_of(parts: Sequence[Rows], key: str, ledger: Ledger) -> list[Block]:
+    """Rows with what the ledger knows of them: asked once for all, as a question costs more than a few rows do."""
+    if not parts:
+        return []
+    prints = prints_of(pa.concat_tables([part.table for part in parts]), key)
+    seen = ledger.find(prints)
+    ends = np.cumsum([part.table.num_rows for part in parts]).tolist()
+    places = [slice(begin, end) for begin, end in zip([0, *ends], ends, strict=False)]
+    return [
+        Block(part.table, prints.part(place), seen.part(place), part.strict, part.distinct)
+        for part, place in zip(parts, places, strict=True)
+    ]
 
 
 def decide(blocks: Sequence[Block]) -> None:
     """Settle rows that meet their twins inside the group: the first is new, the others repeat it or contradict it."""
     if not blocks or (len(blocks) == 1 and blocks[0].distinct):
         return
-    ids = np.concatenate([block.prints.ids for block in blocks])
-    if len(np.unique(ids)) == len(ids):
+    # Sorting finds twins in a fraction of the time of np.unique, which hashes.
+    ids = np.sort(np.concatenate([block.prints.ids for block in blocks]))
+    if not (ids[1:] == ids[:-1]).any():
         return
     added: dict[tuple[int, int], int] = {}
     for block in blocks:

@@ -15,12 +15,12 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
-from api.rows.rules import NAMES
+from api.rows.rules import NAMES, TYPED
 from api.rows.validation import as_text_table, check
 from api.writer.appender import Appender
-from api.writer.decision import Block, block_of, decide
+from api.writer.decision import Block, Rows, blocks_of, decide
 from api.writer.keys_seen import KeyAnswer, KeysSeen
-from api.writer.ledger import Ledger
+from api.writer.ledger import Ledger, Prints
 from api.writer.protocol import (
     Batch,
     BatchCommitted,
@@ -123,9 +123,13 @@ class GroupCommit:
         self._last_us = max(time.time_ns() // 1_000, self._last_us + 1)
         answers: list[Answer] = []
         fresh, repeats = self._sort_out(requests, answers)
-        singles = self._singles([r for r in fresh if isinstance(r, Row)], answers)
-        sent = [self._sent(r) for r in fresh if isinstance(r, Batch)]
-        decide([*([singles.block] if singles else []), *(s.block for s in sent)])
+        rows, table = self._let_in([r for r in fresh if isinstance(r, Row)], answers)
+        batches = [r for r in fresh if isinstance(r, Batch)]
+        parts = [Rows(table), *(Rows(_rows_of(b), strict=b.strict, distinct=True) for b in batches)]
+        of_rows, *of_batches = blocks = blocks_of(parts, KEY, self.ledger)
+        decide(blocks)
+        singles = Singles(rows, of_rows) if rows else None
+        sent = [Sent(batch, block) for batch, block in zip(batches, of_batches, strict=True)]
         for batch in sent:
             batch.settle()
             if batch.block.is_refused:
@@ -175,20 +179,16 @@ class GroupCommit:
             request.seq, first.version, first.committed, duplicates, first.quarantined, first.conflicts, replayed=True
         )
 
-    def _singles(self, requests: list[Row], answers: list[Answer]) -> Singles | None:
+    def _let_in(self, requests: list[Row], answers: list[Answer]) -> tuple[list[Row], pa.Table]:
+        """Single rows that break no rule, and them typed; the others are answered."""
         if not requests:
-            return None
+            return [], TYPED.empty_table()
         checked = check(as_text_table([r.values for r in requests]))
         for at, errors in checked.refused:
             broken = tuple(BrokenRule(e.pointer, e.rule, e.detail) for e in errors)
             answers.append((requests[at], RowRefused(requests[at].seq, broken)))
         kept = requests if not checked.refused else [requests[at] for at in checked.kept.tolist()]
-        return Singles(kept, block_of(checked.rows, KEY, self.ledger)) if kept else None
-
-    def _sent(self, request: Batch) -> Sent:
-        with pa.ipc.open_stream(request.rows) as reader:
-            rows = reader.read_all()
-        return Sent(request, block_of(rows, KEY, self.ledger, strict=request.strict, distinct=True))
+        return kept, checked.rows
 
     def _commit_quarantine(self, sent: Sequence[Sent]) -> None:
         waiting: dict[str, RefusedRows] = {}
@@ -222,8 +222,8 @@ class GroupCommit:
             return balance, 0
         moment_us = self._last_us
         done = self.bronze.append(lambda version: bronze_rows(parts, version, self._writer_id, moment_us), balance)
-        for block in blocks:
-            self.ledger.add(block.prints.take(block.new), done.version, moment_us / _US)
+        prints = Prints.joined([block.prints.take(block.new) for block in blocks])
+        self.ledger.add(prints, done.version, moment_us / _US)
         return balance, done.lost_races
 
     def _answers_to_rows(self, singles: Singles) -> list[Answer]:
@@ -252,6 +252,11 @@ class GroupCommit:
             first = KeyAnswer(request.digest, version, added, duplicates, quarantined, batch.conflicts)
             self._keys.remember(request.idempotency, first, self._last_us / _US)
         return BatchCommitted(request.seq, version, added, duplicates, quarantined, batch.conflicts, replayed=False)
+
+
+def _rows_of(batch: Batch) -> pa.Table:
+    with pa.ipc.open_stream(batch.rows) as reader:
+        return reader.read_all()
 
 
 def _chosen(block: Block) -> pa.Table:

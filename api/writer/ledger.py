@@ -59,7 +59,7 @@ def prints_of(rows: pa.Table, key: str) -> Prints:
         rows: Declared payload columns.
         key: The id's column.
     """
-    frame = pl.from_arrow(rows)
+    frame = pl.from_arrow(rows, rechunk=False)
     assert isinstance(frame, pl.DataFrame), "a table becomes a frame"
     return frame_prints(frame, key)
 
@@ -83,6 +83,10 @@ class Seen:
     known: Flags
     same: Flags
     versions: Versions
+
+    def part(self, rows: slice) -> Seen:
+        """What is known of some of them."""
+        return Seen(self.known[rows], self.same[rows], self.versions[rows])
 
 
 @dataclass(frozen=True, slots=True)

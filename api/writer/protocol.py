@@ -1,22 +1,18 @@
 """What HTTP workers and the writer say to each other over a Unix socket.
 
-A frame is four bytes of length and a msgpack list of messages; many small messages share one, as the cost of a frame
-is that of a system call. Both sides are the same version of this code: there is no negotiation.
+Lists of these, in msgpack, are frames (`api.writer.frames`). Both sides are the same version of this code: there is no
+negotiation.
 """
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from typing import Literal
 
 import msgspec
 import pyarrow as pa
 
-LENGTH_BYTES = 4
 _DIGEST_HEX = 32
-# A batch of the largest allowed body, typed, with the reasons for what was refused.
-MAX_FRAME_BYTES = 2 * 1024**3
 
 
 class Row(msgspec.Struct, tag="r", array_like=True, frozen=True, gc=False):
@@ -164,30 +160,8 @@ class State(msgspec.Struct, tag="s", array_like=True, frozen=True):
 
 Reply = Committed | RowRefused | BatchCommitted | Conflict | Busy | Failed | State
 
-_encoder = msgspec.msgpack.Encoder()
 requests_decoder = msgspec.msgpack.Decoder(list[Request])
 replies_decoder = msgspec.msgpack.Decoder(list[Reply])
-
-
-def frame(messages: list[Request] | list[Reply]) -> bytes:
-    """Messages as one frame."""
-    content = _encoder.encode(messages)
-    return len(content).to_bytes(LENGTH_BYTES, "big") + content
-
-
-async def read_frame(reader: asyncio.StreamReader) -> bytes | None:
-    """The content of the next frame; None when the other side has gone.
-
-    Raises:
-        ValueError: It is longer than any frame of ours.
-    """
-    try:
-        length = int.from_bytes(await reader.readexactly(LENGTH_BYTES), "big")
-        if length > MAX_FRAME_BYTES:
-            raise ValueError(f"a frame of {length} bytes")
-        return await reader.readexactly(length)
-    except (asyncio.IncompleteReadError, ConnectionError):
-        return None
 
 
 def digest_of(content: bytes) -> str:

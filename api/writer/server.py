@@ -15,10 +15,10 @@ import sys
 import threading
 import time
 from collections import defaultdict
-from dataclasses import dataclass
 from pathlib import Path
 
 from api import metrics
+from api.writer.frames import Content, FrameConnection
 from api.writer.group import Answer, Done, GroupCommit
 from api.writer.protocol import (
     Batch,
@@ -27,8 +27,6 @@ from api.writer.protocol import (
     Reply,
     Request,
     State,
-    frame,
-    read_frame,
     requests_decoder,
 )
 from api.writer.queue import GroupQueue
@@ -43,21 +41,11 @@ _STATE_EVERY_S = 0.25
 _LONELY_S = 3.0
 _ROW_BYTES = 200
 _RETRY_AFTER_S = 1
+_FLUSH_S, _FLUSH_LOOK_S = 5.0, 0.01
 _EXIT_NOT_KEPT = 74  # EX_IOERR of sysexits.h
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Caller:
-    """A worker's connection."""
-
-    writer: asyncio.StreamWriter
-
-    def tell(self, replies: list[Reply]) -> None:
-        if not self.writer.is_closing():
-            self.writer.write(frame(replies))
-
-
-_Item = tuple[_Caller, Request]
+_Item = tuple[FrameConnection, Request]
 
 
 class WriterServer:
@@ -71,7 +59,7 @@ class WriterServer:
     def __init__(self, commit: GroupCommit, settings: IngestSettings) -> None:
         self._commit, self._settings = commit, settings
         self._queue: GroupQueue[_Item] = GroupQueue(settings)
-        self._callers: set[_Caller] = set()
+        self._callers: set[FrameConnection] = set()
         self._last_commit = 0.0
         self._failing = ""
         self._keeper: subprocess.Popen[bytes] | None = None
@@ -84,7 +72,7 @@ class WriterServer:
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._ending.set)
         socket.unlink(missing_ok=True)
-        server = await asyncio.start_unix_server(self._serve, socket, limit=16 * 1024 * 1024)
+        server = await self._loop.create_unix_server(lambda: FrameConnection(self._take, self._greet), socket)
         socket.chmod(0o600)
         committing = threading.Thread(target=self._commit_groups, name="commit")
         committing.start()
@@ -96,6 +84,8 @@ class WriterServer:
             # Answers scheduled by the last group.
             await asyncio.sleep(0)
             await self._flush()
+            for caller in self._callers:
+                caller.close()
             server.close()
             socket.unlink(missing_ok=True)
 
@@ -116,7 +106,7 @@ class WriterServer:
                 return
             state = self._state()
             for caller in self._callers:
-                caller.tell([state])
+                caller.send([state])
             metrics.INGEST_QUEUE_ROWS.set(state.queued_rows)
             metrics.INGEST_QUEUE_BYTES.set(state.queued_bytes)
             await asyncio.sleep(_STATE_EVERY_S)
@@ -127,24 +117,19 @@ class WriterServer:
         return State(self._commit.bronze.version, load.rows, load.size_bytes, ago, self._failing)
 
     async def _flush(self) -> None:
-        for caller in self._callers:
-            try:
-                await asyncio.wait_for(caller.writer.drain(), 5)
-            except (TimeoutError, ConnectionError):
-                continue
+        until = time.monotonic() + _FLUSH_S
+        while any(caller.unsent() for caller in self._callers) and time.monotonic() < until:
+            await asyncio.sleep(_FLUSH_LOOK_S)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        caller = _Caller(writer)
+    def _greet(self, caller: FrameConnection) -> None:
         self._callers.add(caller)
-        try:
-            caller.tell([self._state()])
-            while (content := await read_frame(reader)) is not None:
-                self._accept(caller, requests_decoder.decode(content))
-        finally:
-            self._callers.discard(caller)
-            writer.close()
+        caller.ended.add_done_callback(lambda _: self._callers.discard(caller))
+        caller.send([self._state()])
 
-    def _accept(self, caller: _Caller, requests: list[Request]) -> None:
+    def _take(self, caller: FrameConnection, content: Content) -> None:
+        self._accept(caller, requests_decoder.decode(content))
+
+    def _accept(self, caller: FrameConnection, requests: list[Request]) -> None:
         refused: list[Reply] = []
         for request in requests:
             if isinstance(request, Batch):
@@ -154,12 +139,12 @@ class WriterServer:
             if not self._queue.offer((caller, request), rows, size):
                 refused.append(Busy(request.seq, _RETRY_AFTER_S))
         if refused:
-            caller.tell(refused)
+            caller.send(refused)
 
     def _commit_groups(self) -> None:
         while (group := self._queue.take()) is not None:
             callers = {id(request): caller for caller, request in group}
-            told: dict[_Caller, list[Reply]] = defaultdict(list)
+            told: dict[FrameConnection, list[Reply]] = defaultdict(list)
             for request, reply in self._answers([request for _, request in group]):
                 told[callers[id(request)]].append(reply)
             self._loop.call_soon_threadsafe(_tell, told)
@@ -203,6 +188,6 @@ class WriterServer:
             self._keeper = subprocess.Popen([sys.executable, "-m", "api.keeper"], stdin=subprocess.DEVNULL)
 
 
-def _tell(told: dict[_Caller, list[Reply]]) -> None:
+def _tell(told: dict[FrameConnection, list[Reply]]) -> None:
     for caller, replies in told.items():
-        caller.tell(replies)
+        caller.send(replies)

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from api.writer.protocol import LENGTH_BYTES, BatchCommitted, Committed, Reply, Request, frame, replies_decoder
+from api.writer.frames import LENGTH_BYTES, frame
+from api.writer.protocol import BatchCommitted, Committed, Reply, Request, replies_decoder
 from bench.faults.calls import Call, Kind
 from bench.faults.disk import Disk
 from bench.faults.in_process import note, read_recorded, recorded
@@ -118,7 +119,7 @@ def _is_in_the_trace(_: Path, __: list[Reply]) -> None:
 
 
 def _note_answers(trace: Path, replies: list[Reply]) -> None:
-    note(trace, Call(Kind.TELL, "socket:driver", content=frame(replies)))
+    note(trace, Call(Kind.TELL, "socket:driver", content=bytes(frame(replies))))
 
 
 FROM_OUTSIDE = Recorder(_watched, read_trace, _is_in_the_trace)

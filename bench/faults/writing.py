@@ -13,8 +13,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from api.rows.validation import as_text_table, check
+from api.writer.frames import Content, FrameConnection
 from api.writer.place import socket_path
-from api.writer.protocol import Batch, RefusedRow, Reply, Request, Row, State, as_stream, frame, read_frame
+from api.writer.protocol import Batch, RefusedRow, Reply, Request, Row, State, as_stream
 from api.writer.protocol import replies_decoder as decoder
 from bench.measure import BenchError
 from lake.lake import Lake
@@ -22,7 +23,6 @@ from lake.settings import PROJECT_ROOT
 
 WRITER = (sys.executable, "-m", "api.writer")
 _START_S, _POLL_S, _STOP_S = 60.0, 0.02, 30.0
-_READ_LIMIT = 4 * 1024 * 1024
 
 
 def row(seq: int, identifier: str, amount: str = "1.00") -> Row:
@@ -48,8 +48,15 @@ def _values(identifier: str, amount: str) -> tuple[str, ...]:
 class Driver:
     """The writer's only caller."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader, self._writer = reader, writer
+    def __init__(self) -> None:
+        self._contents: asyncio.Queue[Content | None] = asyncio.Queue()
+
+    async def connect(self, socket: Path) -> None:
+        """Raises OSError: nobody listens."""
+        _, self._connection = await asyncio.get_running_loop().create_unix_connection(
+            lambda: FrameConnection(lambda _, content: self._contents.put_nowait(content)), str(socket)
+        )
+        self._connection.ended.add_done_callback(lambda _: self._contents.put_nowait(None))
 
     async def ask(self, *requests: Request) -> list[Reply]:
         """The answers to requests sent together, in order of their numbers.
@@ -57,17 +64,17 @@ class Driver:
         Raises:
             BenchError: The writer has gone.
         """
-        self._writer.write(frame(list(requests)))
+        self._connection.send(list(requests))
         replies: list[Reply] = []
         while len(replies) < len(requests):
-            content = await read_frame(self._reader)
+            content = await self._contents.get()
             if content is None:
                 raise BenchError("the writer ended before it answered")
             replies += [reply for reply in decoder.decode(content) if not isinstance(reply, State)]
         return sorted(replies, key=lambda reply: getattr(reply, "seq", 0))
 
     def close(self) -> None:
-        self._writer.close()
+        self._connection.close()
 
 
 @asynccontextmanager
@@ -116,12 +123,14 @@ async def writing(
 
 
 async def _connected(lake: Path, process: subprocess.Popen[bytes], log: Path) -> Driver:
-    deadline = time.monotonic() + _START_S
+    deadline, driver = time.monotonic() + _START_S, Driver()
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            return Driver(*await asyncio.open_unix_connection(socket_path(Lake(lake)), limit=_READ_LIMIT))
+            await driver.connect(socket_path(Lake(lake)))
         except OSError:
             await asyncio.sleep(_POLL_S)
+        else:
+            return driver
     raise BenchError(f"the writer did not start:\n{log.read_text()[-2000:]}")
 
 

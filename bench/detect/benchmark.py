@@ -17,6 +17,7 @@ from lake.gated import GatedVersion, last_gated
 from lake.lake import Lake
 from lake.settings import PROJECT_ROOT, DetectEngineName, Settings, TransactionSettings
 from lake.tables import ANOMALIES, SILVER_TRANSACTIONS
+from spark.installation import spark_home, spark_submit
 from spark.jars import delta_jars
 from spark.java import find_java
 from tasks.feed import feed_layer
@@ -94,15 +95,16 @@ def _duckdb(table: _LandedTable, scratch: Path) -> dict[str, Any]:
 
 
 def _textbook(table: _LandedTable, scratch: Path) -> dict[str, Any]:
-    import pyspark
-
-    home = Path(pyspark.__file__).parent
     settings = {**delta_jars(), "spark.driver.bindAddress": "127.0.0.1", "spark.driver.host": "127.0.0.1"}
     conf = [part for key, value in settings.items() for part in ("--conf", f"{key}={value}")]
     master = ["--master", f"local[{THREADS}]", "--driver-memory", f"{MEMORY_MB}m"]
     job = [str(PROJECT_ROOT / "bench" / "detect" / "textbook.py"), table.place, str(scratch / "textbook")]
-    environment = {"SPARK_HOME": str(home), "PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable}
-    whole = measure([str(home / "bin" / "spark-submit"), *master, *conf, *job], environment, scratch / "textbook.log")
+    environment = {
+        "SPARK_HOME": str(spark_home()),
+        "PYSPARK_PYTHON": sys.executable,
+        "PYSPARK_DRIVER_PYTHON": sys.executable,
+    }
+    whole = measure([spark_submit(), *master, *conf, *job], environment, scratch / "textbook.log")
     warm = _python("bench.detect.warm", ["textbook", table.place, str(scratch / "warm")], scratch)
     return _figures("textbook PySpark job", whole, warm)
 

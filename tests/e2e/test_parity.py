@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
-import pyspark
 import pytest
 
 from lake.tables import MARTS
+from spark.installation import spark_environment, spark_submit
 from spark.jars import delta_jars
 from tests.e2e.conftest import PROJECT, Cli
 
@@ -18,17 +17,16 @@ pytestmark = [pytest.mark.e2e, pytest.mark.spark, pytest.mark.timeout(600)]
 
 
 def test_spark_submit_builds_the_marts_and_finds_them_equal(built: Cli, tmp_path: Path) -> None:
-    home = Path(pyspark.__file__).parent
     settings = {
         **delta_jars(), "spark.master": "local[2]", "spark.sql.shuffle.partitions": "2", "spark.ui.enabled": "false",
         "spark.databricks.delta.snapshotPartitions": "2", "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
     }  # fmt: skip
-    command = [str(home / "bin/spark-submit"), *(w for k, v in settings.items() for w in ("--conf", f"{k}={v}"))]
+    command = [spark_submit(), *(w for k, v in settings.items() for w in ("--conf", f"{k}={v}"))]
     scripts = ["--lake", str(built.folder / "data/lake"), "--scripts", str(PROJECT / "sql/compiled/spark")]
     done = subprocess.run(
         [*command, str(PROJECT / "spark/parity.py"), *scripts],
-        cwd=tmp_path, env={**os.environ, "SPARK_HOME": str(home), "PYSPARK_PYTHON": sys.executable},
+        cwd=tmp_path, env={**spark_environment(), "PYSPARK_PYTHON": sys.executable},
         capture_output=True, text=True, check=False, timeout=500,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr[-3000:]

@@ -125,11 +125,12 @@ class GroupCommit:
         fresh, repeats = self._sort_out(requests, answers)
         rows, table = self._let_in([r for r in fresh if isinstance(r, Row)], answers)
         batches = [r for r in fresh if isinstance(r, Batch)]
-        parts = [Rows(table), *(Rows(_rows_of(b), strict=b.strict, distinct=True) for b in batches)]
-        of_rows, *of_batches = blocks = blocks_of(parts, KEY, self.ledger)
+        of_singles = [Rows(table)] if rows else []
+        of_batches = [Rows(_rows_of(b), strict=b.strict, distinct=True) for b in batches]
+        blocks = blocks_of([*of_singles, *of_batches], KEY, self.ledger)
         decide(blocks)
-        singles = Singles(rows, of_rows) if rows else None
-        sent = [Sent(batch, block) for batch, block in zip(batches, of_batches, strict=True)]
+        singles = Singles(rows, blocks[0]) if rows else None
+        sent = [Sent(batch, block) for batch, block in zip(batches, blocks[len(of_singles) :], strict=True)]
         for batch in sent:
             batch.settle()
             if batch.block.is_refused:

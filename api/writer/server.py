@@ -72,7 +72,7 @@ class WriterServer:
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._ending.set)
         socket.unlink(missing_ok=True)
-        server = await self._loop.create_unix_server(lambda: FrameConnection(self._take, self._greet), socket)
+        server = await self._loop.create_unix_server(lambda: FrameConnection(self._accept, self._greet), socket)
         socket.chmod(0o600)
         committing = threading.Thread(target=self._commit_groups, name="commit")
         committing.start()
@@ -126,12 +126,9 @@ class WriterServer:
         caller.ended.add_done_callback(lambda _: self._callers.discard(caller))
         caller.send([self._state()])
 
-    def _take(self, caller: FrameConnection, content: Content) -> None:
-        self._accept(caller, requests_decoder.decode(content))
-
-    def _accept(self, caller: FrameConnection, requests: list[Request]) -> None:
+    def _accept(self, caller: FrameConnection, content: Content) -> None:
         refused: list[Reply] = []
-        for request in requests:
+        for request in requests_decoder.decode(content):
             if isinstance(request, Batch):
                 rows, size = max(request.received, 1), len(request.rows) + _ROW_BYTES
             else:

@@ -66,9 +66,6 @@ class Server:
         """All of its processes, by process id."""
         return [found for pid in self._pids() if (found := _process(pid)) is not None]
 
-    def resident_bytes(self) -> int:
-        return sum(process.resident_bytes for process in self.processes())
-
     def cpu_s(self) -> float:
         return sum(process.cpu_s for process in self.processes())
 
@@ -147,14 +144,16 @@ def running(arguments: Sequence[str], environment: Mapping[str, str], log: Path,
 
 
 class Watch:
-    """What a server took while the block ran: `peak_bytes`, the most memory all of its processes held together, and
-    `cpu_s`, processor time; `machine_cpu_s`, what every process of the machine took, these included; `seconds`."""
+    """What a server took while the block ran: `peak_bytes`, the most memory all of its processes held together;
+    `peaks`, the most that any one process of a command held; `cpu_s`, processor time; `machine_cpu_s`, what every
+    process of the machine took, these included; `seconds`."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._sample)
         self.peak_bytes = 0
+        self.peaks: dict[str, int] = {}
         self.cpu_s = 0.0
         self.machine_cpu_s = 0.0
         self.seconds = 0.0
@@ -179,7 +178,10 @@ class Watch:
 
     def _sample(self) -> None:
         while not self._ended.wait(_SAMPLE_S):
-            self.peak_bytes = max(self.peak_bytes, self._server.resident_bytes())
+            processes = self._server.processes()
+            self.peak_bytes = max(self.peak_bytes, sum(process.resident_bytes for process in processes))
+            for process in processes:
+                self.peaks[process.command] = max(self.peaks.get(process.command, 0), process.resident_bytes)
 
 
 def _machine_cpu_s() -> float:

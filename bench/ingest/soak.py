@@ -10,7 +10,7 @@ import hashlib
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -29,6 +29,7 @@ from lake.tables import BRONZE_TRANSACTIONS
 STEP_COMMITS = 1_000
 _WRITER, _KEEPER = "api.writer", "api.keeper"
 _MOST_LINES = 26
+_QUARTERS = 4
 _GOAL = 0.1
 _WORK, _YARDSTICKS = bytes(4_000_000), 9
 _MB = 1_000_000
@@ -100,6 +101,8 @@ def _samples(plan: Soak, server: Server, key: str | None, folder: Path) -> Itera
             "errors": run["errors"],
             "yardstick_ms": yardstick_ms,
             "other_processes_cores": watch.other_cores(run["process_cpu_s"]),
+            # A round of the keeper is shorter than a sample's distance to the next: its peak counts.
+            "keeper_mb": _largest_mb(watch.peaks, _KEEPER),
             **_sizes(server.processes(), folder / "lake"),
         }
         if not made:
@@ -130,12 +133,15 @@ def _sizes(processes: Sequence[Process], root: Path) -> dict[str, Any]:
     log = list(_bytes_of(lake.path(BRONZE_TRANSACTIONS) / LOG))
     return {
         "writer_mb": sum(resident_mb(lambda command: _WRITER in command)),
-        "keeper_mb": sum(resident_mb(lambda command: _KEEPER in command)),
         "workers_mb": resident_mb(lambda command: _WRITER not in command and _KEEPER not in command),
         "files": 0 if table is None else len(table.file_uris()),
         "log_entries": len(log),
         "log_mb": round(sum(log) / _MB, 1),
     }
+
+
+def _largest_mb(peaks: Mapping[str, int], wanted: str) -> float:
+    return round(max((held for command, held in peaks.items() if wanted in command), default=0) / _MB, 1)
 
 
 def _bytes_of(directory: Path) -> Iterator[int]:
@@ -154,7 +160,7 @@ def _row(sample: dict[str, Any]) -> dict[str, str]:
         "max_ms": f"{sample['max_ms']:,.0f}",
         "errors": f"{sample['errors']:,}",
         "writer_MB": f"{sample['writer_mb']:,.0f}",
-        "keeper_MB": f"{sample['keeper_mb']:,.0f}",
+        "keeper_peak_MB": f"{sample['keeper_mb']:,.0f}",
         "workers_MB": " ".join(f"{size:,.0f}" for size in sample["workers_mb"]),
         "files": f"{sample['files']:,}",
         "log_files": f"{sample['log_entries']:,}",
@@ -184,6 +190,9 @@ def _notes(samples: Sequence[dict[str, Any]], rows_in_table: int) -> list[str]:
         f"from {settled['commits']:,} commits to {last['commits']:,} the writer grew by {growth:,.1f} MB, which is "
         f"{growth * _MB / max(more, 1):,.0f} bytes for each of {more:,} rows, the HTTP processes by {workers:,.1f} MB"
     )
+    quarter = max(1, -(-len(samples) // _QUARTERS))
+    peaks = [max(s["keeper_mb"] for s in samples[n : n + quarter]) for n in range(0, len(samples), quarter)]
+    lines.append(f"most memory of a keeper's round, by quarters: {', '.join(f'{mb:,.0f}' for mb in peaks)} MB")
     acknowledged, errors = last["rows"], sum(sample["errors"] for sample in samples)
     lines.append(f"{acknowledged:,} rows were acknowledged, {rows_in_table:,} are in the table, {errors:,} errors")
     return lines

@@ -250,6 +250,7 @@ def test_the_generator_s_process_loads_the_no_op_and_the_watch_sees_it(tmp_path:
     assert len({line.split()[0] for line in names.read_text().splitlines()}) == 500
     assert len(pids) == 1
     assert not Path(f"/proc/{pids[0]}").exists()
+    assert list(watch.peaks.values()) == [watch.peak_bytes]
     assert watch.peak_bytes > 10_000_000
     assert 0 < watch.cpu_s <= watch.machine_cpu_s + 0.1
 

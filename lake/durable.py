@@ -56,7 +56,7 @@ def make_directory(path: Path) -> None:
         sync_directory(directory.parent)
 
 
-def write_file(path: Path, content: bytes, mode: int = 0o644) -> None:
+def write_file(path: Path, content: bytes | memoryview, mode: int = 0o644) -> None:
     """Write a new file and keep its bytes; its name is kept once its directory is synced.
 
     Args:

@@ -182,6 +182,7 @@ class IngestSettings(_Section):
 
     max_wait_ms: Annotated[float, Field(ge=0, le=1_000)] = 20
     max_group_rows: Annotated[int, Field(ge=1, le=10_000_000)] = 100_000
+    max_file_rows: Annotated[int, Field(ge=1, le=10_000_000)] = 50_000
     queue_rows: Annotated[int, Field(ge=1, le=100_000_000)] = 500_000
     queue_bytes: Annotated[int, Field(ge=1_024, le=64 * 1024**3)] = 256 * 1024 * 1024
     window_hours: Annotated[float, Field(gt=0, le=8_760)] = 24

@@ -51,7 +51,9 @@ def _run() -> None:
         return
     writer_id = f"w{secrets.token_hex(_NAMES_HEX - 1)}"
     # They mend what a power cut tore, so that it can be read back.
-    bronze, quarantine = Appender(lake, BRONZE_TRANSACTIONS, writer_id), Appender(lake, QUARANTINE, writer_id)
+    bronze, quarantine = (
+        Appender(lake, table, writer_id, settings.ingest.max_file_rows) for table in (BRONZE_TRANSACTIONS, QUARANTINE)
+    )
     recovered = recover(lake, settings.ingest, datetime.now(UTC))
     commit = GroupCommit(
         bronze,

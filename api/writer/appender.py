@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,11 +58,13 @@ class Appender:
         lake: The lake.
         table: Declaration.
         writer_id: Names files and, in every commit, who made it.
+        max_file_rows: More rows are written as several files at once, which more processors than one can do.
     """
 
-    def __init__(self, lake: Lake, table: Table, writer_id: str) -> None:
-        self._table, self._writer_id = table, writer_id
+    def __init__(self, lake: Lake, table: Table, writer_id: str, max_file_rows: int) -> None:
+        self._table, self._writer_id, self._max_file_rows = table, writer_id, max_file_rows
         self._path = lake.path(table)
+        self._threads = ThreadPoolExecutor(os.cpu_count(), f"write-{table.name}")
         self._dictionaries = [c.name for c in table.columns if c.name not in _PLAIN]
         self._compression = {c.name: "none" if c.name in _UNCOMPRESSED else "snappy" for c in table.columns}
         repair(lake, table)
@@ -103,28 +106,39 @@ class Appender:
         raise LakeBusyError("other writers commit faster than this one", where=str(self._path))
 
     def _committed(self, version: int, rows: pa.Table, balance: Balance) -> bool:
-        name = f"{version:010d}-{self._writer_id}.parquet"
-        content, statistics = self._parquet(rows)
-        path = self._path / name
-        # Left by a try whose outcome was an error: no version names it.
-        path.unlink(missing_ok=True)
-        write_file(path, content)
+        count = max(1, -(-rows.num_rows // self._max_file_rows))
+        paths = [self._path / f"{version:010d}-{self._writer_id}{f'-{n}' if n else ''}.parquet" for n in range(count)]
+        try:
+            added = self._written(paths, rows)
+        except BaseException:
+            _remove(paths)
+            raise
         try:
             sync_directory(self._path)
-            ours = log.write_entry(self._path, version, self._actions(version, path, statistics, balance))
+            ours = log.write_entry(self._path, version, self._actions(version, added, balance))
         except NameNotKeptError:
             raise
         except OSError as error:
             if log.entry_path(self._path, version).exists():
                 # The call that failed came after the one that made the version.
-                raise NameNotKeptError(error.errno, error.strerror, str(path)) from error
-            path.unlink(missing_ok=True)
+                raise NameNotKeptError(error.errno, error.strerror, str(paths[0])) from error
+            _remove(paths)
             raise
         if not ours:
-            path.unlink()
+            _remove(paths)
         return ours
 
-    def _parquet(self, rows: pa.Table) -> tuple[bytes, str]:
+    def _written(self, paths: Sequence[Path], rows: pa.Table) -> list[log.Action]:
+        """Rows as files of about one size; all attempts have ended when this returns or raises."""
+        if len(paths) == 1:
+            return [self._file(paths[0], rows)]
+        size = -(-rows.num_rows // len(paths))
+        parts = [rows.slice(n * size, size) for n in range(len(paths))]
+        begun = [self._threads.submit(self._file, path, part) for path, part in zip(paths, parts, strict=True)]
+        wait(begun)
+        return [file.result() for file in begun]
+
+    def _file(self, path: Path, rows: pa.Table) -> log.Action:
         sink = pa.BufferOutputStream()
         with pq.ParquetWriter(
             sink,
@@ -134,11 +148,13 @@ class Appender:
             store_schema=False,
         ) as writer:
             writer.write_table(rows)
-        # Known once the file is closed.
-        footer = writer.writer.metadata
-        return sink.getvalue().to_pybytes(), footer_statistics(footer)
+        # Left by a try whose outcome was an error: no version names it.
+        path.unlink(missing_ok=True)
+        write_file(path, memoryview(sink.getvalue()))
+        # Known once the Parquet file is closed.
+        return log.add(path.name, path.stat(), footer_statistics(writer.writer.metadata))
 
-    def _actions(self, version: int, path: Path, statistics: str, balance: Balance) -> list[log.Action]:
+    def _actions(self, version: int, added: Sequence[log.Action], balance: Balance) -> list[log.Action]:
         if is_exempt(self._table):
             record = GateRecord(self._writer_id, EXEMPT, balance=balance)
         else:
@@ -147,7 +163,7 @@ class Appender:
         return [
             log.commit_info("WRITE", {"mode": "Append", "partitionBy": "[]"}, record.to_metadata()),
             *(log.create(self._table, TABLE_PROPERTIES) if version == 0 else ()),
-            log.add(path.name, path.stat(), statistics),
+            *added,
         ]
 
     def _catch_up(self) -> None:
@@ -171,3 +187,8 @@ class Appender:
                 )
         keep_foreign(self._path, self.version)
         self._standing = standing(self._path, self.version)
+
+
+def _remove(paths: Sequence[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
-from api.writer.ledger import Flags, Ledger, Prints, Seen, Versions, prints_of
+from api.writer.ledger import Flags, Ledger, Prints, Seen, Versions
 
 
 @dataclass(slots=True)
@@ -56,20 +56,20 @@ class Rows:
     """Typed rows that are to be decided on; see Block."""
 
     table: pa.Table
+    prints: Prints
     strict: bool = False
     distinct: bool = False
 
 
-def blocks_of(parts: Sequence[Rows], key: str, ledger: Ledger) -> list[Block]:
+def blocks_of(parts: Sequence[Rows], ledger: Ledger) -> list[Block]:
     """Rows with what the ledger knows of them: asked once for all, as a question costs more than a few rows do."""
     if not parts:
         return []
-    prints = prints_of(pa.concat_tables([part.table for part in parts]), key)
-    seen = ledger.find(prints)
+    seen = ledger.find(Prints.joined([part.prints for part in parts]))
     ends = np.cumsum([part.table.num_rows for part in parts]).tolist()
     places = [slice(begin, end) for begin, end in zip([0, *ends], ends, strict=False)]
     return [
-        Block(part.table, prints.part(place), seen.part(place), part.strict, part.distinct)
+        Block(part.table, part.prints, seen.part(place), part.strict, part.distinct)
         for part, place in zip(parts, places, strict=True)
     ]
 

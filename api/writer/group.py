@@ -20,7 +20,7 @@ from api.rows.validation import as_text_table, check
 from api.writer.appender import Appender
 from api.writer.decision import Block, Rows, blocks_of, decide
 from api.writer.keys_seen import KeyAnswer, KeysSeen
-from api.writer.ledger import Ledger, Prints
+from api.writer.ledger import Ledger, Prints, prints_of
 from api.writer.protocol import (
     Batch,
     BatchCommitted,
@@ -34,6 +34,7 @@ from api.writer.protocol import (
     RowRefused,
     digest_of,
 )
+from api.writer.read_ahead import ReadAhead
 from api.writer.rows_of_commit import RefusedRows, bronze_rows, quarantine_rows
 from lake.candidate import Balance
 from lake.rest_rows import quarantine_source, source
@@ -112,6 +113,7 @@ class GroupCommit:
     ) -> None:
         self.bronze, self._quarantine = bronze, quarantine
         self.ledger, self._keys, self._writer_id, self._last_us = ledger, keys, writer_id, last_us
+        self.ahead = ReadAhead()
 
     def carry_out(self, requests: Sequence[Request]) -> Done:
         """Commit what is new among requests, and answer each.
@@ -119,15 +121,22 @@ class GroupCommit:
         Raises:
             OSError, LakehouseError: See Appender.append: nothing new of the group is in bronze.
         """
+        try:
+            return self._carried_out(requests)
+        finally:
+            self.ahead.forget(requests)
+
+    def _carried_out(self, requests: Sequence[Request]) -> Done:
         # The clock may be set back; the order of receipt may not.
         self._last_us = max(time.time_ns() // 1_000, self._last_us + 1)
         answers: list[Answer] = []
         fresh, repeats = self._sort_out(requests, answers)
         rows, table = self._let_in([r for r in fresh if isinstance(r, Row)], answers)
         batches = [r for r in fresh if isinstance(r, Batch)]
-        of_singles = [Rows(table)] if rows else []
-        of_batches = [Rows(_rows_of(b), strict=b.strict, distinct=True) for b in batches]
-        blocks = blocks_of([*of_singles, *of_batches], KEY, self.ledger)
+        of_singles = [Rows(table, prints_of(table, KEY))] if rows else []
+        read = [self.ahead.take(b) for b in batches]
+        of_batches = [Rows(r.rows, r.prints, b.strict, distinct=True) for b, r in zip(batches, read, strict=True)]
+        blocks = blocks_of([*of_singles, *of_batches], self.ledger)
         decide(blocks)
         singles = Singles(rows, blocks[0]) if rows else None
         sent = [Sent(batch, block) for batch, block in zip(batches, blocks[len(of_singles) :], strict=True)]
@@ -253,11 +262,6 @@ class GroupCommit:
             first = KeyAnswer(request.digest, version, added, duplicates, quarantined, batch.conflicts)
             self._keys.remember(request.idempotency, first, self._last_us / _US)
         return BatchCommitted(request.seq, version, added, duplicates, quarantined, batch.conflicts, replayed=False)
-
-
-def _rows_of(batch: Batch) -> pa.Table:
-    with pa.ipc.open_stream(batch.rows) as reader:
-        return reader.read_all()
 
 
 def _chosen(block: Block) -> pa.Table:

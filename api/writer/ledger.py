@@ -12,6 +12,7 @@ import secrets
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -99,8 +100,8 @@ class _Run:
         return int(self.versions.max(initial=-1))
 
     @classmethod
-    def of(cls, prints: Prints, versions: Versions) -> _Run:
-        order = np.argsort(prints.ids)
+    def of(cls, prints: Prints, versions: Versions, kind: Literal["quicksort", "stable"] = "quicksort") -> _Run:
+        order = np.argsort(prints.ids, kind=kind)
         return cls(prints.take(order), versions[order])
 
     def __len__(self) -> int:
@@ -111,7 +112,10 @@ class _Run:
         """Runs as one, without the rows of versions before `oldest`."""
         versions = np.concatenate([run.versions for run in runs])
         prints, kept = Prints.joined([run.prints for run in runs]), versions >= oldest
-        return cls.of(prints, versions) if kept.all() else cls.of(prints.take(kept), versions[kept])
+        if not kept.all():
+            prints, versions = prints.take(kept), versions[kept]
+        # The stable sort gains from parts that are in order.
+        return cls.of(prints, versions, "stable")
 
 
 class _Filter:
@@ -135,8 +139,10 @@ class _Filter:
         return held
 
     def add(self, ids: Words) -> None:
+        """Add ids in ascending order, at least one: those of one byte are neighbours then, and it is written once."""
         places, masks = self._places(ids)
-        np.bitwise_or.at(self._bytes, places, masks)
+        first = np.flatnonzero(np.concatenate(([True], places[1:] != places[:-1])))
+        self._bytes[places[first]] |= np.bitwise_or.reduceat(masks, first)
         self.rows += len(ids)
 
 
@@ -167,6 +173,8 @@ class Ledger:
         known, same = np.zeros(count, np.bool_), np.zeros(count, np.bool_)
         versions = np.zeros(count, np.int64)
         maybe = np.flatnonzero(self._filter.may_hold(prints.ids))
+        # In ascending order each search begins where the one before ended.
+        maybe = maybe[np.argsort(prints.ids[maybe])]
         asked = prints.take(maybe)
         for run in self._runs if len(maybe) else ():
             at = np.searchsorted(run.prints.ids, asked.ids)
@@ -207,10 +215,11 @@ class Ledger:
             self._commits.append((int(version), float(moments[first]), int(rows)))
         self._rows += len(versions)
         self._forget(self._commits[-1][1])
-        self._filter.add(prints.ids)
         for start in range(0, len(versions), _LONGEST_RUN):
             part = slice(start, start + _LONGEST_RUN)
-            self._runs.append(_Run.of(prints.part(part), versions[part]))
+            run = _Run.of(prints.part(part), versions[part])
+            self._filter.add(run.prints.ids)
+            self._runs.append(run)
             self._merge()
         if self._filter.rows > 2 * self._window_rows:
             self._filter = _Filter(self._window_rows)

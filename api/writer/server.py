@@ -131,9 +131,11 @@ class WriterServer:
         for request in requests_decoder.decode(content):
             if isinstance(request, Batch):
                 rows, size = max(request.received, 1), len(request.rows) + _ROW_BYTES
+                self._commit.ahead.begin(request)
             else:
                 rows, size = 1, _ROW_BYTES
             if not self._queue.offer((caller, request), rows, size):
+                self._commit.ahead.forget([request])
                 refused.append(Busy(request.seq, _RETRY_AFTER_S))
         if refused:
             caller.send(refused)

@@ -23,6 +23,8 @@ from bench.measure import BenchError
 Promises = dict[int, tuple[Sequence[str], Sequence[str]]]
 Groups = list[tuple[list[Request], Promises]]
 _REFUSED_EVERY = 3
+# So that rows together are several files of one commit.
+_FILE_ROWS = 2
 # More commits than are ever made here.
 NEVER = 100_000
 
@@ -166,7 +168,9 @@ def watch_writer(
         return recorder.command(writer, root, trace)
 
     async def drive() -> None:
-        async with writing(root / LAKE, settings, folder / "writer.log", command=command) as driver:
+        async with writing(
+            root / LAKE, {"max_file_rows": _FILE_ROWS, **settings}, folder / "writer.log", command=command
+        ) as driver:
             for group, _ in groups:
                 recorder.told(trace, await _committed(driver, group))
 

@@ -8,11 +8,12 @@ by pyarrow). Answers are noted by the driver when they have reached it.
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import os
 import runpy
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,8 @@ class _Recording:
     root: Path
     trace: Path
     opened: dict[int, str] = field(default_factory=dict)
-    syncs: int = 0
+    # Threads of the writer take numbers at once.
+    syncs: Iterator[int] = field(default_factory=itertools.count)
 
     def install(self) -> None:
         wrapped: dict[str, Callable[..., Any]] = {
@@ -106,8 +108,7 @@ class _Recording:
         where = self.opened.get(descriptor)
         if where is None:
             return _FSYNC(descriptor)
-        self.syncs += 1
-        number = self.syncs
+        number = next(self.syncs)
         self._note(Kind.SYNC_BEGIN, where, at=number)
         _FSYNC(descriptor)
         return self._note(Kind.SYNC, where, at=number)

@@ -32,6 +32,7 @@ from api.writer.protocol import (
 )
 from api.writer.recovery import recover
 from api.writer.rows_of_commit import QUARANTINE
+from lake.durable import write_file
 from lake.gated import PENDING, commits
 from lake.lake import Lake
 from lake.settings import IngestSettings
@@ -57,6 +58,7 @@ class Writer:
     """A writer's core without its socket; `again` makes the next one, as after a kill."""
 
     lake: Lake
+    max_file_rows: int = 50_000
     numbers: itertools.count[int] = field(default_factory=itertools.count)
 
     def __post_init__(self) -> None:
@@ -65,7 +67,9 @@ class Writer:
     def again(self) -> None:
         name = f"w{next(self.numbers)}"
         known = recover(self.lake, IngestSettings(), datetime.now(UTC))
-        bronze, quarantine = (Appender(self.lake, t, name) for t in (BRONZE_TRANSACTIONS, QUARANTINE))
+        bronze, quarantine = (
+            Appender(self.lake, t, name, self.max_file_rows) for t in (BRONZE_TRANSACTIONS, QUARANTINE)
+        )
         self.commit = GroupCommit(bronze, quarantine, known.ledger, known.keys, name, known.last_us)
 
     def __call__(self, *requests: Request) -> list[Reply]:
@@ -271,6 +275,53 @@ def test_a_disk_that_refuses_leaves_no_trace_and_the_next_try_succeeds(
     assert writer(row("t2")) == [Committed(0, 1, False)]
 
 
+def test_many_rows_are_several_files_of_one_version(writer: Writer) -> None:
+    writer.max_file_rows = 2
+    writer.again()
+    assert writer(batch(*(values(f"t{n}") for n in range(5)))) == [BatchCommitted(0, 0, 5, 0, 0, (), False)]
+    delta = writer.lake.open(BRONZE_TRANSACTIONS)
+    assert delta is not None
+    heights = [pl.read_parquet(file).height for file in sorted(delta.file_uris(), key=len)]
+    assert sorted(heights) == [1, 2, 2]
+    rows = writer.rows().sort("_line")
+    assert rows["transaction_id"].to_list() == [f"t{n}" for n in range(5)]
+    assert rows["_line"].to_list() == [1, 2, 3, 4, 5]
+    writer.again()
+    assert writer(batch(*(values(f"t{n}") for n in range(6)))) == [BatchCommitted(0, 1, 1, 5, 0, (), False)]
+
+
+@pytest.mark.parametrize("failing", [0, 1, 2])
+def test_one_of_several_files_that_is_refused_takes_the_others_with_it(
+    writer: Writer, monkeypatch: pytest.MonkeyPatch, failing: int
+) -> None:
+    writer.max_file_rows = 2
+    writer.again()
+    writer(row("t0"))
+
+    def write(path: Path, content: memoryview) -> None:
+        if path.stem.endswith(f"-{failing}" if failing else "w1"):
+            raise OSError(28, "No space left on device")
+        write_file(path, content)
+
+    sent = batch(*(values(f"t{n}") for n in range(1, 6)))
+    with monkeypatch.context() as patch:
+        patch.setattr("api.writer.appender.write_file", write)
+        with pytest.raises(OSError, match="No space"):
+            writer(sent)
+    assert len([*writer.lake.path(BRONZE_TRANSACTIONS).glob("*.parquet")]) == 1
+    assert writer(sent) == [BatchCommitted(0, 1, 5, 0, 0, (), False)]
+    assert sorted(writer.rows()["transaction_id"]) == [f"t{n}" for n in range(6)]
+
+
+def test_a_batch_that_was_read_ahead_is_answered_alike_and_let_go(writer: Writer) -> None:
+    twice = batch(values("t1"), values("t2"), key="k")
+    repeat = batch(values("t1"), values("t2"), key="k")
+    for sent in (twice, repeat):
+        writer.commit.ahead.begin(sent)
+    assert writer(twice, repeat) == [BatchCommitted(0, 0, 2, 0, 0, (), False), BatchCommitted(0, 0, 2, 0, 0, (), True)]
+    assert len(writer.commit.ahead) == 0
+
+
 def _no_space(*_: object) -> None:
     raise OSError(28, "No space left on device")
 
@@ -289,7 +340,7 @@ def test_whatever_comes_the_table_holds_each_id_once_with_its_first_values(
     """Against a dictionary: the first value of an id stays, every answer says where it is, restarts change nothing."""
     lake = Lake(tmp_path_factory.mktemp("law") / "lake")
     lake.prepare()
-    writer = Writer(lake)
+    writer = Writer(lake, max_file_rows=2)
     table: dict[str, str] = {}
     for number, (group, restart) in enumerate(groups):
         requests: list[Request] = [

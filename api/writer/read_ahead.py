@@ -1,0 +1,55 @@
+"""Batches that wait for their commit are read meanwhile, on a thread beside the one that commits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from api.writer.ledger import Prints, prints_of
+from api.writer.protocol import Batch, Request
+from lake.tables import BRONZE_TRANSACTIONS
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBatch:
+    """Rows of a batch, typed, and their prints."""
+
+    rows: pa.Table
+    prints: Prints
+
+
+class ReadAhead:
+    """What of the accepted batches is read already; safe for one thread that begins and one that takes."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "read-ahead")
+        self._begun: dict[int, Future[ReadBatch]] = {}
+
+    def __len__(self) -> int:
+        """Batches begun and not forgotten."""
+        return len(self._begun)
+
+    def begin(self, batch: Batch) -> None:
+        """Read a batch before somebody asks for it; `forget` it in the end."""
+        self._begun[id(batch)] = self._thread.submit(_read, batch)
+
+    def take(self, batch: Batch) -> ReadBatch:
+        """A batch as read, begun or not."""
+        begun = self._begun.get(id(batch))
+        return _read(batch) if begun is None else begun.result()
+
+    def forget(self, requests: Iterable[Request]) -> None:
+        """Let go of what was begun."""
+        for request in requests:
+            begun = self._begun.pop(id(request), None)
+            if begun is not None:
+                begun.cancel()
+
+
+def _read(batch: Batch) -> ReadBatch:
+    with pa.ipc.open_stream(batch.rows) as reader:
+        rows = reader.read_all()
+    return ReadBatch(rows, prints_of(rows, BRONZE_TRANSACTIONS.key[0]))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 
-from api.writer.ledger import Flags, Ledger, Prints, Seen, Versions
+from api.writer.ledger import Flags, Ledger, Prints, Seen, Versions, prints_of
 
 
 @dataclass(slots=True)
@@ -53,25 +53,40 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Typed rows that are to be decided on; see Block."""
+    """Typed rows that are to be decided on; see Block. Prints are None where nobody has made them yet."""
 
     table: pa.Table
-    prints: Prints
+    prints: Prints | None = None
     strict: bool = False
     distinct: bool = False
 
 
-def blocks_of(parts: Sequence[Rows], ledger: Ledger) -> list[Block]:
+def blocks_of(parts: Sequence[Rows], key: str, ledger: Ledger) -> list[Block]:
     """Rows with what the ledger knows of them: asked once for all, as a question costs more than a few rows do."""
     if not parts:
         return []
-    seen = ledger.find(Prints.joined([part.prints for part in parts]))
-    ends = np.cumsum([part.table.num_rows for part in parts]).tolist()
-    places = [slice(begin, end) for begin, end in zip([0, *ends], ends, strict=False)]
+    prints = _prints_of(parts, key)
+    seen = ledger.find(Prints.joined(prints))
     return [
-        Block(part.table, part.prints, seen.part(place), part.strict, part.distinct)
-        for part, place in zip(parts, places, strict=True)
+        Block(part.table, own, seen.part(place), part.strict, part.distinct)
+        for part, own, place in zip(parts, prints, _places([part.table for part in parts]), strict=True)
     ]
+
+
+def _prints_of(parts: Sequence[Rows], key: str) -> list[Prints]:
+    """Prints of each part; those that are missing are made at once, for the same reason."""
+    bare = [part.table for part in parts if part.prints is None]
+    made: Iterator[Prints] = iter(())
+    if bare:
+        together = prints_of(pa.concat_tables(bare), key)
+        made = (together.part(place) for place in _places(bare))
+    return [next(made) if part.prints is None else part.prints for part in parts]
+
+
+def _places(tables: Sequence[pa.Table]) -> list[slice]:
+    """Where the rows of each table lie when all are joined."""
+    ends = np.cumsum([table.num_rows for table in tables]).tolist()
+    return [slice(begin, end) for begin, end in zip([0, *ends], ends, strict=False)]
 
 
 def decide(blocks: Sequence[Block]) -> None:

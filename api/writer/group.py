@@ -20,7 +20,7 @@ from api.rows.validation import as_text_table, check
 from api.writer.appender import Appender
 from api.writer.decision import Block, Rows, blocks_of, decide
 from api.writer.keys_seen import KeyAnswer, KeysSeen
-from api.writer.ledger import Ledger, Prints, prints_of
+from api.writer.ledger import Ledger, Prints
 from api.writer.protocol import (
     Batch,
     BatchCommitted,
@@ -133,10 +133,10 @@ class GroupCommit:
         fresh, repeats = self._sort_out(requests, answers)
         rows, table = self._let_in([r for r in fresh if isinstance(r, Row)], answers)
         batches = [r for r in fresh if isinstance(r, Batch)]
-        of_singles = [Rows(table, prints_of(table, KEY))] if rows else []
+        of_singles = [Rows(table)] if rows else []
         read = [self.ahead.take(b) for b in batches]
         of_batches = [Rows(r.rows, r.prints, b.strict, distinct=True) for b, r in zip(batches, read, strict=True)]
-        blocks = blocks_of([*of_singles, *of_batches], self.ledger)
+        blocks = blocks_of([*of_singles, *of_batches], KEY, self.ledger)
         decide(blocks)
         singles = Singles(rows, blocks[0]) if rows else None
         sent = [Sent(batch, block) for batch, block in zip(batches, blocks[len(of_singles) :], strict=True)]

@@ -1,4 +1,4 @@
-"""Batches that wait for their commit are read meanwhile, on a thread beside the one that commits."""
+"""Large batches that wait for their commit are read meanwhile, on a thread beside the one that commits."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ from api.writer.ledger import Prints, prints_of
 from api.writer.protocol import Batch, Request
 from lake.tables import BRONZE_TRANSACTIONS
 
+# The rows of smaller ones are hashed faster together with others of their group.
+_LARGE_ROWS = 10_000
+
 
 @dataclass(frozen=True, slots=True)
 class ReadBatch:
-    """Rows of a batch, typed, and their prints."""
+    """Rows of a batch, typed, and their prints; None where the batch was not read ahead."""
 
     rows: pa.Table
-    prints: Prints
+    prints: Prints | None
 
 
 class ReadAhead:
@@ -33,13 +36,14 @@ class ReadAhead:
         return len(self._begun)
 
     def begin(self, batch: Batch) -> None:
-        """Read a batch before somebody asks for it; `forget` it in the end."""
-        self._begun[id(batch)] = self._thread.submit(_read, batch)
+        """Read a batch before somebody asks for it, if it is large; `forget` it in the end."""
+        if batch.received >= _LARGE_ROWS:
+            self._begun[id(batch)] = self._thread.submit(_read, batch)
 
     def take(self, batch: Batch) -> ReadBatch:
         """A batch as read, begun or not."""
         begun = self._begun.get(id(batch))
-        return _read(batch) if begun is None else begun.result()
+        return ReadBatch(_rows_of(batch), None) if begun is None else begun.result()
 
     def forget(self, requests: Iterable[Request]) -> None:
         """Let go of what was begun."""
@@ -50,6 +54,10 @@ class ReadAhead:
 
 
 def _read(batch: Batch) -> ReadBatch:
-    with pa.ipc.open_stream(batch.rows) as reader:
-        rows = reader.read_all()
+    rows = _rows_of(batch)
     return ReadBatch(rows, prints_of(rows, BRONZE_TRANSACTIONS.key[0]))
+
+
+def _rows_of(batch: Batch) -> pa.Table:
+    with pa.ipc.open_stream(batch.rows) as reader:
+        return reader.read_all()

@@ -313,12 +313,19 @@ def test_one_of_several_files_that_is_refused_takes_the_others_with_it(
     assert sorted(writer.rows()["transaction_id"]) == [f"t{n}" for n in range(6)]
 
 
-def test_a_batch_that_was_read_ahead_is_answered_alike_and_let_go(writer: Writer) -> None:
+def test_a_batch_that_was_read_ahead_is_answered_alike_and_let_go(
+    writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.writer.read_ahead._LARGE_ROWS", 2)
     twice = batch(values("t1"), values("t2"), key="k")
     repeat = batch(values("t1"), values("t2"), key="k")
-    for sent in (twice, repeat):
+    small = batch(values("t2"), digest="s")
+    for sent in (twice, small, repeat):
         writer.commit.ahead.begin(sent)
-    assert writer(twice, repeat) == [BatchCommitted(0, 0, 2, 0, 0, (), False), BatchCommitted(0, 0, 2, 0, 0, (), True)]
+    assert len(writer.commit.ahead) == 2
+    first, other, again = writer(twice, small, repeat)
+    assert (first, again) == (BatchCommitted(0, 0, 2, 0, 0, (), False), BatchCommitted(0, 0, 2, 0, 0, (), True))
+    assert other == BatchCommitted(0, 0, 0, 1, 0, (), False)
     assert len(writer.commit.ahead) == 0
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
-import threading
 import time
 
 import pytest
@@ -67,42 +65,36 @@ def test_a_lone_caller_does_not_wait_for_company() -> None:
     assert sorted(waits)[10] < 0.001
 
 
-@pytest.mark.parametrize(
-    ("around", "size", "seconds"), [(100, (45, 60), (0.005, 0.05)), (10_000, (50, 300), (0.05, 0.1))]
-)
+class Arrivals:
+    """A clock that goes on while somebody sleeps, and callers who come meanwhile, one every fifth of a millisecond."""
+
+    def __init__(self, waiting: GroupQueue[int]) -> None:
+        self._waiting, self._microseconds, self._came = waiting, 0, 0
+
+    def monotonic(self) -> float:
+        return self._microseconds / 1e6
+
+    def sleep(self, seconds: float) -> None:
+        self._microseconds += round(seconds * 1e6)
+        while self._came * 200 < self._microseconds:
+            self._waiting.offer(self._came, 1, 1)
+            self._came += 1
+
+
+@pytest.mark.parametrize(("around", "size", "seconds"), [(100, 51, 0.01), (10_000, 251, 0.05)])
 def test_a_group_waits_for_half_of_the_callers_and_no_longer_than_the_bound(
-    around: int, size: tuple[int, int], seconds: tuple[float, float]
+    around: int, size: int, seconds: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # A busy machine may hold a caller's thread up for longer than the pause that closes a group.
-    waited, length = statistics.median_low([group_of(around) for _ in range(9)])
-    assert size[0] <= length <= size[1]
-    assert seconds[0] < waited < seconds[1]
-
-
-def group_of(around: int) -> tuple[float, int]:
-    """Seconds until a group was cut while callers came, and its length, after a group of so many."""
     waiting = queue(max_wait_ms=50)
     for item in range(around):
         waiting.offer(-item, 1, 1)
     waiting.take()
-    coming = True
-
-    def come() -> None:
-        item = 0
-        while coming:
-            waiting.offer(item, 1, 1)
-            item += 1
-            time.sleep(0.0002)
-
-    caller = threading.Thread(target=come)
-    caller.start()
-    began = time.monotonic()
+    arrivals = Arrivals(waiting)
+    monkeypatch.setattr("api.writer.queue.time", arrivals)
+    waiting.offer(-1, 1, 1)
     group = waiting.take()
-    waited = time.monotonic() - began
-    coming = False
-    caller.join()
     assert group is not None
-    return waited, len(group)
+    assert (len(group), arrivals.monotonic()) == (size, seconds)
 
 
 @pytest.mark.parametrize("callers", [2, 8])

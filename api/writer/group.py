@@ -134,8 +134,7 @@ class GroupCommit:
         rows, table = self._let_in([r for r in fresh if isinstance(r, Row)], answers)
         batches = [r for r in fresh if isinstance(r, Batch)]
         of_singles = [Rows(table)] if rows else []
-        read = [self.ahead.take(b) for b in batches]
-        of_batches = [Rows(r.rows, r.prints, b.strict, distinct=True) for b, r in zip(batches, read, strict=True)]
+        of_batches = [self.ahead.take(b) for b in batches]
         blocks = blocks_of([*of_singles, *of_batches], KEY, self.ledger)
         decide(blocks)
         singles = Singles(rows, blocks[0]) if rows else None

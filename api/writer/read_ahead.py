@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import replace
 
 import pyarrow as pa
 
-from api.writer.ledger import Prints, prints_of
+from api.writer.decision import Rows
+from api.writer.ledger import prints_of
 from api.writer.protocol import Batch, Request
 from lake.tables import BRONZE_TRANSACTIONS
 
@@ -16,20 +17,12 @@ from lake.tables import BRONZE_TRANSACTIONS
 _LARGE_ROWS = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class ReadBatch:
-    """Rows of a batch, typed, and their prints; None where the batch was not read ahead."""
-
-    rows: pa.Table
-    prints: Prints | None
-
-
 class ReadAhead:
     """What of the accepted batches is read already; safe for one thread that begins and one that takes."""
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "read-ahead")
-        self._begun: dict[int, Future[ReadBatch]] = {}
+        self._begun: dict[int, Future[Rows]] = {}
 
     def __len__(self) -> int:
         """Batches begun and not forgotten."""
@@ -40,10 +33,10 @@ class ReadAhead:
         if batch.received >= _LARGE_ROWS:
             self._begun[id(batch)] = self._thread.submit(_read, batch)
 
-    def take(self, batch: Batch) -> ReadBatch:
-        """A batch as read, begun or not."""
+    def take(self, batch: Batch) -> Rows:
+        """A batch as read; without prints where it was not begun."""
         begun = self._begun.get(id(batch))
-        return ReadBatch(_rows_of(batch), None) if begun is None else begun.result()
+        return _rows_of(batch) if begun is None else begun.result()
 
     def forget(self, requests: Iterable[Request]) -> None:
         """Let go of what was begun."""
@@ -53,11 +46,11 @@ class ReadAhead:
                 begun.cancel()
 
 
-def _read(batch: Batch) -> ReadBatch:
+def _read(batch: Batch) -> Rows:
     rows = _rows_of(batch)
-    return ReadBatch(rows, prints_of(rows, BRONZE_TRANSACTIONS.key[0]))
+    return replace(rows, prints=prints_of(rows.table, BRONZE_TRANSACTIONS.key[0]))
 
 
-def _rows_of(batch: Batch) -> pa.Table:
+def _rows_of(batch: Batch) -> Rows:
     with pa.ipc.open_stream(batch.rows) as reader:
-        return reader.read_all()
+        return Rows(reader.read_all(), strict=batch.strict, distinct=True)

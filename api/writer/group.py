@@ -18,9 +18,9 @@ import pyarrow as pa
 from api.rows.rules import NAMES, TYPED
 from api.rows.validation import as_text_table, check
 from api.writer.appender import Appender
-from api.writer.decision import Block, Rows, blocks_of, decide
+from api.writer.decision import Block, Decision, Rows, decide
 from api.writer.keys_seen import KeyAnswer, KeysSeen
-from api.writer.ledger import Ledger, Prints
+from api.writer.ledger import Ledger
 from api.writer.protocol import (
     Batch,
     BatchCommitted,
@@ -46,6 +46,8 @@ Answer = tuple[Request, Reply]
 KEY = BRONZE_TRANSACTIONS.key[0]
 CONFLICT_RULE = f"{KEY}_conflict"
 _US = 1_000_000
+# Made here, as pyarrow's first conversion imports pandas where that is installed: for seconds, if it meets the load.
+_NO_ROWS = TYPED.empty_table()
 
 
 @dataclass(slots=True)
@@ -135,10 +137,9 @@ class GroupCommit:
         batches = [r for r in fresh if isinstance(r, Batch)]
         of_singles = [Rows(table)] if rows else []
         of_batches = [self.ahead.take(b) for b in batches]
-        blocks = blocks_of([*of_singles, *of_batches], KEY, self.ledger)
-        decide(blocks)
-        singles = Singles(rows, blocks[0]) if rows else None
-        sent = [Sent(batch, block) for batch, block in zip(batches, blocks[len(of_singles) :], strict=True)]
+        decision = decide([*of_singles, *of_batches], KEY, self.ledger)
+        singles = Singles(rows, decision.blocks[0]) if rows else None
+        sent = [Sent(batch, block) for batch, block in zip(batches, decision.blocks[len(of_singles) :], strict=True)]
         for batch in sent:
             batch.settle()
             if batch.block.is_refused:
@@ -146,7 +147,7 @@ class GroupCommit:
                 answers.append((batch.request, conflict))
         sent = [s for s in sent if not s.block.is_refused]
         self._commit_quarantine(sent)
-        balance, lost_races = self._commit_rows(singles, sent)
+        balance, lost_races = self._commit_rows(singles, sent, decision)
         answers += self._answers_to_rows(singles) if singles else []
         answers += [(s.request, self._answer_to_batch(s)) for s in sent]
         answers += [(r, self._replayed(r) or Busy(r.seq, 1)) for r in repeats]
@@ -191,7 +192,7 @@ class GroupCommit:
     def _let_in(self, requests: list[Row], answers: list[Answer]) -> tuple[list[Row], pa.Table]:
         """Single rows that break no rule, and them typed; the others are answered."""
         if not requests:
-            return [], TYPED.empty_table()
+            return [], _NO_ROWS
         checked = check(as_text_table([r.values for r in requests]))
         for at, errors in checked.refused:
             broken = tuple(BrokenRule(e.pointer, e.rule, e.detail) for e in errors)
@@ -215,7 +216,7 @@ class GroupCommit:
         for digest in waiting:
             self._keys.remember_quarantined(digest, self._last_us / _US)
 
-    def _commit_rows(self, singles: Singles | None, sent: Sequence[Sent]) -> tuple[Balance, int]:
+    def _commit_rows(self, singles: Singles | None, sent: Sequence[Sent], decision: Decision) -> tuple[Balance, int]:
         blocks = [*([singles.block] if singles else []), *(s.block for s in sent)]
         parts: list[tuple[pa.Table, list[str] | str]] = []
         if singles:
@@ -231,8 +232,7 @@ class GroupCommit:
             return balance, 0
         moment_us = self._last_us
         done = self.bronze.append(lambda version: bronze_rows(parts, version, self._writer_id, moment_us), balance)
-        prints = Prints.joined([block.prints.take(block.new) for block in blocks])
-        self.ledger.add(prints, done.version, moment_us / _US)
+        self.ledger.add(decision.added(), done.version, moment_us / _US)
         return balance, done.lost_races
 
     def _answers_to_rows(self, singles: Singles) -> list[Answer]:

@@ -12,7 +12,6 @@ import secrets
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -23,25 +22,29 @@ Words = npt.NDArray[np.uint64]
 Versions = npt.NDArray[np.int64]
 Moments = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
+Places = npt.NDArray[np.intp]
 
 # Runs of one size that are merged into one: more are quicker to add to and slower to search.
 _RUNS_OF_A_SIZE = 8
 _LONGEST_RUN = 2**20
-# At sixteen bits a row one in sixteen new rows at most has to be searched for in the runs.
+# At sixteen bits a row, three of them set, one in a hundred new rows has to be searched for in the runs; at the eight
+# that are left before the filter is made anew, one in thirty.
 _FILTER_BITS_PER_ROW = 16
+_FILTER_BITS_SET = 3
+_WORD_BITS = 64
 # Not the same in two processes, so that nobody can prepare ids that collide.
 _SEED = secrets.randbits(63)
 
 
 @dataclass(frozen=True, slots=True)
 class Prints:
-    """Hashes of rows, in their order: of the id, twice, and of all values."""
+    """Hashes of rows: of the id, twice, and of all values."""
 
     ids: Words
     checks: Words
     values: Words
 
-    def take(self, chosen: npt.NDArray[np.intp] | Flags) -> Prints:
+    def take(self, chosen: Places | Flags) -> Prints:
         return Prints(self.ids[chosen], self.checks[chosen], self.values[chosen])
 
     def part(self, rows: slice) -> Prints:
@@ -51,6 +54,36 @@ class Prints:
     @classmethod
     def joined(cls, parts: Sequence[Prints]) -> Prints:
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("ids", "checks", "values")))
+
+
+@dataclass(frozen=True, slots=True)
+class SortedPrints:
+    """Prints in ascending order of ids: in it each search begins where the one before ended, and a run is made.
+
+    Args:
+        prints: In that order.
+        rows: Number of the row each is of.
+    """
+
+    prints: Prints
+    rows: Places
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @classmethod
+    def of(cls, prints: Prints) -> SortedPrints:
+        """Prints that were in the order of their rows."""
+        order = np.argsort(prints.ids)
+        return cls(prints.take(order), order)
+
+    def take(self, chosen: Places | Flags) -> SortedPrints:
+        """Some of them, chosen in this order."""
+        return SortedPrints(self.prints.take(chosen), self.rows[chosen])
+
+    def of_rows(self, chosen: Flags) -> SortedPrints:
+        """Those of some rows, chosen in the order of rows."""
+        return self if chosen.all() else self.take(chosen[self.rows])
 
 
 def prints_of(rows: pa.Table, key: str) -> Prints:
@@ -73,7 +106,7 @@ def frame_prints(frame: pl.DataFrame, key: str) -> Prints:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the ledger knows of rows, in their order.
+    """What the ledger knows of rows, in the order of their numbers.
 
     Args:
         known: Whether the id is there.
@@ -99,11 +132,6 @@ class _Run:
     def newest(self) -> int:
         return int(self.versions.max(initial=-1))
 
-    @classmethod
-    def of(cls, prints: Prints, versions: Versions, kind: Literal["quicksort", "stable"] = "quicksort") -> _Run:
-        order = np.argsort(prints.ids, kind=kind)
-        return cls(prints.take(order), versions[order])
-
     def __len__(self) -> int:
         return len(self.versions)
 
@@ -115,34 +143,42 @@ class _Run:
         if not kept.all():
             prints, versions = prints.take(kept), versions[kept]
         # The stable sort gains from parts that are in order.
-        return cls.of(prints, versions, "stable")
+        order = np.argsort(prints.ids, kind="stable")
+        return cls(prints.take(order), versions[order])
 
 
 class _Filter:
-    """Says of most ids that were never added so, at the cost of one look into memory (Bloom, 1970, one hash)."""
+    """Says of most ids that were never added so, at the cost of one look into memory.
+
+    A Bloom filter whose bits of an id lie in one word (Putze, Sanders and Singler, "Cache-, Hash- and Space-Efficient
+    Bloom Filters", 2007).
+    """
 
     def __init__(self, window_rows: int) -> None:
-        # Bytes are chosen by an id's highest bits, so that their number is a power of two.
-        bits = max(window_rows * _FILTER_BITS_PER_ROW, 1024)
-        self._address_bits = (bits - 1).bit_length() - 3
-        self._bytes = np.zeros(2**self._address_bits, np.uint8)
+        # Words are chosen by an id's highest bits, so that their number is a power of two.
+        words = max(window_rows * _FILTER_BITS_PER_ROW // _WORD_BITS, 16)
+        self._address_bits = (words - 1).bit_length()
+        self._words = np.zeros(2**self._address_bits, np.uint64)
         self.rows = 0
 
-    def _places(self, ids: Words) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.uint8]]:
-        shift = 64 - self._address_bits
-        masks = np.left_shift(np.uint8(1), ((ids >> np.uint64(shift - 3)) & np.uint64(7)).astype(np.uint8))
+    def _places(self, ids: Words) -> tuple[Places, Words]:
+        """Word of each id, and its bits there: chosen by the id's bits that follow those of the word."""
+        shift = _WORD_BITS - self._address_bits
+        masks = np.zeros(len(ids), np.uint64)
+        for nth in range(1, _FILTER_BITS_SET + 1):
+            masks |= np.uint64(1) << ((ids >> np.uint64(shift - 6 * nth)) & np.uint64(_WORD_BITS - 1))
         return (ids >> np.uint64(shift)).astype(np.intp), masks
 
     def may_hold(self, ids: Words) -> Flags:
         places, masks = self._places(ids)
-        held: Flags = (self._bytes[places] & masks) != 0
+        held: Flags = (self._words[places] & masks) == masks
         return held
 
     def add(self, ids: Words) -> None:
-        """Add ids in ascending order, at least one: those of one byte are neighbours then, and it is written once."""
+        """Add ids in ascending order, at least one: those of one word are neighbours then, and it is written once."""
         places, masks = self._places(ids)
         first = np.flatnonzero(np.concatenate(([True], places[1:] != places[:-1])))
-        self._bytes[places[first]] |= np.bitwise_or.reduceat(masks, first)
+        self._words[places[first]] |= np.bitwise_or.reduceat(masks, first)
         self.rows += len(ids)
 
 
@@ -167,45 +203,45 @@ class Ledger:
         """Rows in the window."""
         return self._rows
 
-    def find(self, prints: Prints) -> Seen:
+    def find(self, asked: SortedPrints) -> Seen:
         """What is known of rows."""
-        count = len(prints.ids)
-        known, same = np.zeros(count, np.bool_), np.zeros(count, np.bool_)
-        versions = np.zeros(count, np.int64)
-        maybe = np.flatnonzero(self._filter.may_hold(prints.ids))
-        # In ascending order each search begins where the one before ended.
-        maybe = maybe[np.argsort(prints.ids[maybe])]
-        asked = prints.take(maybe)
+        known, same = np.zeros(len(asked), np.bool_), np.zeros(len(asked), np.bool_)
+        versions = np.zeros(len(asked), np.int64)
+        maybe = asked.take(np.flatnonzero(self._filter.may_hold(asked.prints.ids)))
         for run in self._runs if len(maybe) else ():
-            at = np.searchsorted(run.prints.ids, asked.ids)
+            at = np.searchsorted(run.prints.ids, maybe.prints.ids)
             at[at == len(run)] = 0
-            hit = np.flatnonzero(
-                (run.prints.ids[at] == asked.ids)
-                & (run.prints.checks[at] == asked.checks)
-                & (run.versions[at] >= self._oldest)
-            )
-            where = maybe[hit]
-            known[where] = True
-            same[where] = run.prints.values[at[hit]] == asked.values[hit]
-            versions[where] = run.versions[at[hit]]
+            hit = np.flatnonzero(run.prints.ids[at] == maybe.prints.ids)
+            hit = hit[run.prints.checks[at[hit]] == maybe.prints.checks[hit]]
+            hit = hit[run.versions[at[hit]] >= self._oldest]
+            rows = maybe.rows[hit]
+            known[rows] = True
+            same[rows] = run.prints.values[at[hit]] == maybe.prints.values[hit]
+            versions[rows] = run.versions[at[hit]]
         return Seen(known, same, versions)
 
-    def add(self, prints: Prints, version: int, moment: float) -> None:
+    def add(self, parts: Sequence[SortedPrints], version: int, moment: float) -> None:
         """Remember rows of a commit.
 
         Args:
-            prints: Rows that are not in the ledger.
+            parts: Rows that are not in the ledger, in one or several orders.
             version: Of the commit; never below one added before.
             moment: Of the commit, seconds since the epoch.
         """
-        count = len(prints.ids)
-        self.add_many(prints, np.full(count, version, np.int64), np.full(count, moment))
+        filled = [part for part in parts if len(part)]
+        if not filled:
+            return
+        self._commits.append((version, moment, sum(len(part) for part in filled)))
+        self._rows += self._commits[-1][2]
+        self._forget(moment)
+        for part in filled:
+            self._add_run(_Run(part.prints, np.full(len(part), version, np.int64)))
 
     def add_many(self, prints: Prints, versions: Versions, moments: Moments) -> None:
         """Remember rows of several commits, none of them older than what was added before.
 
         Args:
-            prints: Rows that are not in the ledger.
+            prints: Rows that are not in the ledger, those of the oldest commit first.
             versions: Commit of each row.
             moments: Its moment, seconds since the epoch.
         """
@@ -217,10 +253,13 @@ class Ledger:
         self._forget(self._commits[-1][1])
         for start in range(0, len(versions), _LONGEST_RUN):
             part = slice(start, start + _LONGEST_RUN)
-            run = _Run.of(prints.part(part), versions[part])
-            self._filter.add(run.prints.ids)
-            self._runs.append(run)
-            self._merge()
+            ascending = SortedPrints.of(prints.part(part))
+            self._add_run(_Run(ascending.prints, versions[part][ascending.rows]))
+
+    def _add_run(self, run: _Run) -> None:
+        self._filter.add(run.prints.ids)
+        self._runs.append(run)
+        self._merge()
         if self._filter.rows > 2 * self._window_rows:
             self._filter = _Filter(self._window_rows)
             for held in self._runs:

@@ -1,4 +1,4 @@
-"""Large batches that wait for their commit are read meanwhile, on a thread beside the one that commits."""
+"""Large batches that wait for their commit are read and hashed meanwhile, on a thread beside the one that commits."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from dataclasses import replace
 import pyarrow as pa
 
 from api.writer.decision import Rows
-from api.writer.ledger import prints_of
+from api.writer.ledger import SortedPrints, prints_of
 from api.writer.protocol import Batch, Request
 from lake.tables import BRONZE_TRANSACTIONS
 
-# The rows of smaller ones are hashed faster together with others of their group.
-_LARGE_ROWS = 10_000
+# The rows of smaller ones are hashed, and looked up, faster together with others of their group.
+_LARGE_ROWS = 20_000
 
 
 class ReadAhead:
@@ -48,9 +48,9 @@ class ReadAhead:
 
 def _read(batch: Batch) -> Rows:
     rows = _rows_of(batch)
-    return replace(rows, prints=prints_of(rows.table, BRONZE_TRANSACTIONS.key[0]))
+    return replace(rows, prints=SortedPrints.of(prints_of(rows.table, BRONZE_TRANSACTIONS.key[0])))
 
 
 def _rows_of(batch: Batch) -> Rows:
     with pa.ipc.open_stream(batch.rows) as reader:
-        return Rows(reader.read_all(), strict=batch.strict, distinct=True)
+        return Rows(reader.read_all(), strict=batch.strict)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.writer.ledger import Ledger, Prints, prints_of
+from api.writer.ledger import Ledger, Prints, SortedPrints, prints_of
 
 HOUR_S = 3_600.0
 
@@ -21,8 +21,12 @@ def rows(*ids: str, amount: str = "1.00") -> pa.Table:
     return pa.table({"transaction_id": pa.array(ids, pa.string()), "amount": amounts})
 
 
-def prints(*ids: str, amount: str = "1.00") -> Prints:
+def prints_of_rows(*ids: str, amount: str = "1.00") -> Prints:
     return prints_of(rows(*ids, amount=amount), "transaction_id")
+
+
+def prints(*ids: str) -> SortedPrints:
+    return SortedPrints.of(prints_of_rows(*ids))
 
 
 @dataclass
@@ -50,7 +54,8 @@ def test_it_knows_what_a_dictionary_of_the_window_knows(given_groups: list[dict[
     ledger, model = Ledger(window_rows, HOUR_S), Model(window_rows)
     for version, group in enumerate(given_groups):
         fresh = {name: amount for name, amount in group.items() if model.find(name) is None}
-        asked = prints_of(pa.concat_tables([rows(n, amount=a) for n, a in group.items()]), "transaction_id")
+        table = pa.concat_tables([rows(n, amount=a) for n, a in group.items()])
+        asked = SortedPrints.of(prints_of(table, "transaction_id"))
         seen = ledger.find(asked)
         for i, (name, amount) in enumerate(group.items()):
             expected = model.find(name)
@@ -58,23 +63,23 @@ def test_it_knows_what_a_dictionary_of_the_window_knows(given_groups: list[dict[
             if expected is not None:
                 assert (int(seen.versions[i]), bool(seen.same[i])) == (expected[0], expected[1] == amount)
         if fresh:
-            ledger.add(asked.take(~seen.known), version, float(version))
+            ledger.add([asked.of_rows(~seen.known)], version, float(version))
             model.add(version, fresh)
         assert len(ledger) == sum(len(c) for _, c in model.commits)
 
 
 def test_commits_older_than_the_window_are_forgotten() -> None:
     ledger = Ledger(1_000_000, HOUR_S)
-    ledger.add(prints("old"), 1, 0.0)
-    ledger.add(prints("young"), 2, HOUR_S - 1)
+    ledger.add([prints("old")], 1, 0.0)
+    ledger.add([prints("young")], 2, HOUR_S - 1)
     assert ledger.find(prints("old", "young")).known.tolist() == [True, True]
-    ledger.add(prints("new"), 3, HOUR_S + 1)
+    ledger.add([prints("new")], 3, HOUR_S + 1)
     assert ledger.find(prints("old", "young", "new")).known.tolist() == [False, True, True]
 
 
 def test_a_row_is_found_with_its_version() -> None:
     ledger = Ledger(1_000, HOUR_S)
-    ledger.add(prints("a", "b"), 7, 0.0)
+    ledger.add([prints("a", "b")], 7, 0.0)
     assert int(ledger.find(prints("b")).versions[0]) == 7
     assert not ledger.find(prints("c")).known[0]
 
@@ -86,11 +91,11 @@ def test_memory_does_not_grow_with_what_was_forgotten(count: int) -> None:
     held = []
     for version in range(2_000 if count == 1 else 60):
         words = [generator.integers(0, 2**63, count, dtype=np.uint64) for _ in range(3)]
-        ledger.add(Prints(*words), version, 0.0)
+        ledger.add([SortedPrints.of(Prints(*words))], version, 0.0)
         held.append(sum(len(run) for run in ledger._runs))
     assert max(held) <= 20_000 * 3 + count
 
 
 def test_the_values_print_tells_any_change_of_a_row() -> None:
-    assert prints("a").values[0] == prints("a").values[0]
-    assert prints("a").values[0] != prints("a", amount="1.01").values[0]
+    assert prints_of_rows("a").values[0] == prints_of_rows("a").values[0]
+    assert prints_of_rows("a").values[0] != prints_of_rows("a", amount="1.01").values[0]

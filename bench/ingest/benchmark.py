@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import statistics
 import tempfile
 import time
@@ -28,7 +29,7 @@ SECONDS = 10.0
 WARMUP_S = 2.0
 # What `--rows` is counted against: this many measure for SECONDS a case, half of them for half the time.
 ROWS = 1_000_000
-# No-op and single rows in turn, so that both see the same machine; the middle one counts.
+# Cases with a goal, and what they are measured against, in turn: all see the same machine; the middle one counts.
 ROUNDS = 3
 # As our service runs it.
 _UVICORN = (
@@ -61,15 +62,18 @@ class Case:
 
 NOOP = tuple(Case(f"no-op, {n} connections", "noop", Form.ROW, 1, n, "/noop") for n in (64, 256))
 SINGLE = tuple(Case(f"single rows, {n} connections", "ours", Form.ROW, 1, n) for n in (64, 256))
+BATCHES = (
+    Case("NDJSON of 10,000 rows", "ours", Form.NDJSON, 10_000, 8),
+    Case("Arrow IPC of 50,000 rows", "ours", Form.ARROW, 50_000, 8),
+)
+IN_ROUNDS = (*NOOP, *SINGLE, *BATCHES)
 OTHERS = (
     Case("no-op that parses the row", "naive", Form.ROW, 1, 256, "/parse"),
     Case("single rows without a key", "open", Form.ROW, 1, 256),
     Case("naive service, 64 connections", "naive", Form.ROW, 1, 64),
     Case("NDJSON of 1,000 rows", "ours", Form.NDJSON, 1_000, 16),
-    Case("NDJSON of 10,000 rows", "ours", Form.NDJSON, 10_000, 8),
     Case("JSON array of 1,000 rows", "ours", Form.JSON, 1_000, 16),
     Case("Arrow IPC of 10,000 rows", "ours", Form.ARROW, 10_000, 8),
-    Case("Arrow IPC of 50,000 rows", "ours", Form.ARROW, 50_000, 8),
 )
 
 
@@ -86,10 +90,10 @@ def bench_ingest(rows: int | None = None) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="lakehouse-bench-") as folder:
         place = Path(folder)
         turns = [
-            {case: _run(case, seconds, place / f"{turn}-{index}") for index, case in enumerate((*NOOP, *SINGLE))}
+            {case: _run(case, seconds, place / f"{turn}-{index}") for index, case in enumerate(IN_ROUNDS)}
             for turn in range(ROUNDS)
         ]
-        middle = [_middle([turn[case] for turn in turns]) for case in (*NOOP, *SINGLE)]
+        middle = [_middle([turn[case] for turn in turns]) for case in IN_ROUNDS]
         runs = middle + [_run(case, seconds, place / f"{index}") for index, case in enumerate(OTHERS)]
     figures = {"workers": WORKERS, "seconds": seconds, "runs": runs}
     table = [row(run) for run in runs]
@@ -97,7 +101,7 @@ def bench_ingest(rows: int | None = None) -> dict[str, Any]:
 
 
 def _run(case: Case, seconds: float, folder: Path) -> dict[str, Any]:
-    """Start a server on a fresh table, load it, stop it, count its rows."""
+    """Start a server on a fresh table, load it, stop it, count its rows; nothing of it is left for the next case."""
     folder.mkdir()
     if case.server in ("ours", "open"):
         with serving(folder, WORKERS, with_key=case.server == "ours") as (server, key):
@@ -111,7 +115,16 @@ def _run(case: Case, seconds: float, folder: Path) -> dict[str, Any]:
             run = _load(case, server, None, seconds, folder)
         delta = DeltaTable(str(table))
         found = {"rows": delta.count(), "files": len(delta.file_uris()), "versions": delta.version() + 1}
-    return run | {"table": found}
+    shutil.rmtree(folder)
+    return run | {"table": found, "rates": [run["requests_per_s"]], "counts": [_counts(run, found)]}
+
+
+def _counts(run: dict[str, Any], found: dict[str, Any]) -> dict[str, int]:
+    """Rows acknowledged, and what the table holds."""
+    rows = int(found["rows"])
+    return {
+        "acknowledged": int(run["acknowledged_rows"]), "rows": rows, "identifiers": int(found.get("identifiers", rows)),
+    }  # fmt: skip
 
 
 def _load(case: Case, server: Server, key: str | None, seconds: float, folder: Path) -> dict[str, Any]:
@@ -126,10 +139,10 @@ def _load(case: Case, server: Server, key: str | None, seconds: float, folder: P
 
 
 def _middle(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The run of the middle rate; errors are those of all runs, `rates` the requests a second of each in turn."""
+    """The run of the middle rate; errors are those of all runs, `rates` and `counts` of each in turn."""
     ordered = sorted(runs, key=lambda run: float(run["requests_per_s"]))
-    rates = [run["requests_per_s"] for run in runs]
-    return ordered[len(ordered) // 2] | {"errors": sum(run["errors"] for run in runs), "rates": rates}
+    of_all = {name: [run[name][0] for run in runs] for name in ("rates", "counts")}
+    return ordered[len(ordered) // 2] | of_all | {"errors": sum(run["errors"] for run in runs)}
 
 
 def _sync_ms(folder: Path) -> float:

@@ -76,8 +76,10 @@ def _against_naive(singles: Sequence[Run], naive: Run) -> str:
 def _batches(form: str, ours: Sequence[Run]) -> str:
     name, goal = _ROWS_PER_S_GOALS[form]
     best = max((run for run in ours if run["form"] == form), key=lambda run: float(run["rows_per_s"]))
-    wanted = f" (goal {goal:,})" if goal else ""
-    return f"{name}: {best['rows_per_s']:,.0f} rows/s in batches of {best['batch_rows']:,}{wanted}"
+    told = f" (goal {goal:,})" if goal else ""
+    rounds = [f"{rate * best['batch_rows']:,.0f}" for rate in best["rates"]]
+    told += f", in the rounds {', '.join(rounds)}" if len(rounds) > 1 else ""
+    return f"{name}: {best['rows_per_s']:,.0f} rows/s in batches of {best['batch_rows']:,}{told}"
 
 
 def _table(run: Run) -> str:
@@ -89,13 +91,14 @@ def _table(run: Run) -> str:
 
 
 def _balance(ours: Sequence[Run]) -> str:
+    counts = [(run["case"], count) for run in ours for count in run["counts"]]
     wrong = [
-        f"{run['case']}: {run['acknowledged_rows']:,} acknowledged, {run['table']['rows']:,} in the table, "
-        f"{run['table']['identifiers']:,} identifiers"
-        for run in ours
-        if not run["acknowledged_rows"] == run["table"]["rows"] == run["table"]["identifiers"]
+        f"{case}: {count['acknowledged']:,} acknowledged, {count['rows']:,} in the table, "
+        f"{count['identifiers']:,} identifiers"
+        for case, count in counts
+        if not count["acknowledged"] == count["rows"] == count["identifiers"]
     ]
     if wrong:
         return "NOT EVERY ACKNOWLEDGED ROW IS IN THE TABLE ONCE: " + "; ".join(wrong)
-    total = sum(run["acknowledged_rows"] for run in ours)
+    total = sum(count["acknowledged"] for _, count in counts)
     return f"{total:,} rows were acknowledged, and every case's table holds as many, each identifier once"

@@ -70,11 +70,15 @@ class _Asked:
 
     prints: SortedPrints
     blocks: Sequence[Block]
+    places: Sequence[slice]
 
     @classmethod
     def of(cls, parts: Sequence[Rows], prints: SortedPrints, ledger: Ledger) -> _Asked:
-        seen, places = ledger.find(prints), _places([part.table for part in parts])
-        return cls(prints, [Block(p.table, seen.part(at), p.strict) for p, at in zip(parts, places, strict=True)])
+        seen = ledger.find(prints)
+        ends = np.cumsum([part.table.num_rows for part in parts]).tolist()
+        places = [slice(begin, end) for begin, end in zip([0, *ends], ends, strict=False)]
+        blocks = [Block(p.table, seen.part(at), p.strict) for p, at in zip(parts, places, strict=True)]
+        return cls(prints, blocks, places)
 
     def among(self, ids: Words) -> Iterator[tuple[Block, SortedPrints]]:
         """Each block with those of its rows that have one of some ids, in the order of rows and numbered within it."""
@@ -82,7 +86,7 @@ class _Asked:
         at[at == len(ids)] = 0
         found = self.prints.take(ids[at] == self.prints.prints.ids)
         found = found.take(np.argsort(found.rows))
-        for block, place in zip(self.blocks, _places([block.rows for block in self.blocks]), strict=True):
+        for block, place in zip(self.blocks, self.places, strict=True):
             inside = slice(*np.searchsorted(found.rows, [place.start, place.stop]))
             yield block, SortedPrints(found.prints.part(inside), found.rows[inside] - place.start)
 
@@ -120,7 +124,7 @@ def decide(parts: Sequence[Rows], key: str, ledger: Ledger) -> Decision:
     alone = (a.blocks[0] for a in asked)
     together: Iterator[Block] = iter(())
     if bare:
-        prints = SortedPrints.of(prints_of(pa.concat_tables([part.table for part in bare]), key))
+        prints = prints_of(pa.concat_tables([part.table for part in bare]), key)
         asked = [*asked, _Asked.of(bare, prints, ledger)]
         together = iter(asked[-1].blocks)
     _settle_twins(asked)
@@ -160,9 +164,3 @@ def _settle(block: Block, found: SortedPrints, added: dict[_Print, int]) -> dict
             block.new[row] = False
             block.repeated[row] = first == values
     return own
-
-
-def _places(tables: Sequence[pa.Table]) -> list[slice]:
-    """Where the rows of each table lie when all are joined."""
-    ends = np.cumsum([table.num_rows for table in tables]).tolist()
-    return [slice(begin, end) for begin, end in zip([0, *ends], ends, strict=False)]

@@ -31,7 +31,8 @@ _LONGEST_RUN = 2**20
 # that are left before the filter is made anew, one in thirty.
 _FILTER_BITS_PER_ROW = 16
 _FILTER_BITS_SET = 3
-_WORD_BITS = 64
+_BITS_OF_A_PLACE = 6
+_WORD_BITS = 2**_BITS_OF_A_PLACE
 # Not the same in two processes, so that nobody can prepare ids that collide.
 _SEED = secrets.randbits(63)
 
@@ -86,8 +87,8 @@ class SortedPrints:
         return self if chosen.all() else self.take(chosen[self.rows])
 
 
-def prints_of(rows: pa.Table, key: str) -> Prints:
-    """Hashes of typed rows.
+def prints_of(rows: pa.Table, key: str) -> SortedPrints:
+    """Hashes of typed rows, in the order that the ledger asks for.
 
     Args:
         rows: Declared payload columns.
@@ -95,11 +96,11 @@ def prints_of(rows: pa.Table, key: str) -> Prints:
     """
     frame = pl.from_arrow(rows, rechunk=False)
     assert isinstance(frame, pl.DataFrame), "a table becomes a frame"
-    return frame_prints(frame, key)
+    return SortedPrints.of(frame_prints(frame, key))
 
 
 def frame_prints(frame: pl.DataFrame, key: str) -> Prints:
-    """The same of rows in a Polars frame."""
+    """Hashes of rows in a Polars frame, in their order."""
     ids = frame[key]
     return Prints(ids.hash(_SEED).to_numpy(), ids.hash(_SEED + 1).to_numpy(), frame.hash_rows(_SEED).to_numpy())
 
@@ -166,7 +167,7 @@ class _Filter:
         shift = _WORD_BITS - self._address_bits
         masks = np.zeros(len(ids), np.uint64)
         for nth in range(1, _FILTER_BITS_SET + 1):
-            masks |= np.uint64(1) << ((ids >> np.uint64(shift - 6 * nth)) & np.uint64(_WORD_BITS - 1))
+            masks |= np.uint64(1) << ((ids >> np.uint64(shift - _BITS_OF_A_PLACE * nth)) & np.uint64(_WORD_BITS - 1))
         return (ids >> np.uint64(shift)).astype(np.intp), masks
 
     def may_hold(self, ids: Words) -> Flags:
@@ -233,7 +234,7 @@ class Ledger:
             return
         self._commits.append((version, moment, sum(len(part) for part in filled)))
         self._rows += self._commits[-1][2]
-        self._forget(moment)
+        self._forget()
         for part in filled:
             self._add_run(_Run(part.prints, np.full(len(part), version, np.int64)))
 
@@ -250,7 +251,7 @@ class Ledger:
         for version, first, rows in zip(*np.unique(versions, return_index=True, return_counts=True), strict=True):
             self._commits.append((int(version), float(moments[first]), int(rows)))
         self._rows += len(versions)
-        self._forget(self._commits[-1][1])
+        self._forget()
         for start in range(0, len(versions), _LONGEST_RUN):
             part = slice(start, start + _LONGEST_RUN)
             ascending = SortedPrints.of(prints.part(part))
@@ -277,7 +278,9 @@ class Ledger:
                 return
             self._runs[-count:] = [_Run.merged(self._runs[-count:], self._oldest)]
 
-    def _forget(self, moment: float) -> None:
+    def _forget(self) -> None:
+        """Let go of the commits that the newest one puts out of the window."""
+        moment = self._commits[-1][1]
         while len(self._commits) > 1 and (
             self._rows > self._window_rows or self._commits[0][1] < moment - self._window_s
         ):

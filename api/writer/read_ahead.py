@@ -9,7 +9,7 @@ from dataclasses import replace
 import pyarrow as pa
 
 from api.writer.decision import Rows
-from api.writer.ledger import SortedPrints, prints_of
+from api.writer.ledger import prints_of
 from api.writer.protocol import Batch, Request
 from lake.tables import BRONZE_TRANSACTIONS
 
@@ -48,7 +48,7 @@ class ReadAhead:
 
 def _read(batch: Batch) -> Rows:
     rows = _rows_of(batch)
-    return replace(rows, prints=SortedPrints.of(prints_of(rows.table, BRONZE_TRANSACTIONS.key[0])))
+    return replace(rows, prints=prints_of(rows.table, BRONZE_TRANSACTIONS.key[0]))
 
 
 def _rows_of(batch: Batch) -> Rows:

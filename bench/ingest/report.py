@@ -54,7 +54,7 @@ def _machine(runs: Sequence[Run]) -> str:
 def _against_noop(run: Run, runs: Sequence[Run]) -> str:
     noop = next(r for r in runs if r["case"].startswith("no-op,") and r["connections"] == run["connections"])
     # Both of a round saw the machine as it was within half a minute.
-    ratios = [own / peer for own, peer in zip(run["rates"], noop["rates"], strict=True)]
+    ratios = [own / peer for own, peer in zip(_rates(run), _rates(noop), strict=True)]
     p99 = run["latency"]["p99_ms"]
     return (
         f"{run['case']}: {statistics.median(ratios):.2f} of the no-op (goal {_NOOP_GOAL}), in the rounds "
@@ -77,9 +77,14 @@ def _batches(form: str, ours: Sequence[Run]) -> str:
     name, goal = _ROWS_PER_S_GOALS[form]
     best = max((run for run in ours if run["form"] == form), key=lambda run: float(run["rows_per_s"]))
     told = f" (goal {goal:,})" if goal else ""
-    rounds = [f"{rate * best['batch_rows']:,.0f}" for rate in best["rates"]]
+    rounds = [f"{rate * best['batch_rows']:,.0f}" for rate in _rates(best)]
     told += f", in the rounds {', '.join(rounds)}" if len(rounds) > 1 else ""
     return f"{name}: {best['rows_per_s']:,.0f} rows/s in batches of {best['batch_rows']:,}{told}"
+
+
+def _rates(run: Run) -> list[float]:
+    """Requests a second in each round."""
+    return [turn["requests_per_s"] for turn in run["rounds"]]
 
 
 def _table(run: Run) -> str:
@@ -91,14 +96,13 @@ def _table(run: Run) -> str:
 
 
 def _balance(ours: Sequence[Run]) -> str:
-    counts = [(run["case"], count) for run in ours for count in run["counts"]]
+    rounds = [(run["case"], turn["acknowledged_rows"], turn["table"]) for run in ours for turn in run["rounds"]]
     wrong = [
-        f"{case}: {count['acknowledged']:,} acknowledged, {count['rows']:,} in the table, "
-        f"{count['identifiers']:,} identifiers"
-        for case, count in counts
-        if not count["acknowledged"] == count["rows"] == count["identifiers"]
+        f"{case}: {acknowledged:,} acknowledged, {table['rows']:,} in the table, {table['identifiers']:,} identifiers"
+        for case, acknowledged, table in rounds
+        if not acknowledged == table["rows"] == table["identifiers"]
     ]
     if wrong:
         return "NOT EVERY ACKNOWLEDGED ROW IS IN THE TABLE ONCE: " + "; ".join(wrong)
-    total = sum(count["acknowledged"] for _, count in counts)
+    total = sum(acknowledged for _, acknowledged, _ in rounds)
     return f"{total:,} rows were acknowledged, and every case's table holds as many, each identifier once"

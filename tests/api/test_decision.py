@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.writer.decision import Rows, decide
-from api.writer.ledger import Ledger, SortedPrints, prints_of
+from api.writer.ledger import Ledger, prints_of
 
 KEY = "transaction_id"
 Row = tuple[str, str]
@@ -24,7 +24,7 @@ class Part:
 
     def typed(self) -> Rows:
         table = typed(self.rows)
-        return Rows(table, SortedPrints.of(prints_of(table, KEY)) if self.ahead else None, self.strict)
+        return Rows(table, prints_of(table, KEY) if self.ahead else None, self.strict)
 
 
 def typed(rows: list[Row]) -> pa.Table:
@@ -50,7 +50,7 @@ parts_of_groups = st.lists(st.builds(Part, st.lists(entries, max_size=6), st.boo
 @given(parts_of_groups, st.dictionaries(st.sampled_from(["t0", "t1", "t2"]), st.sampled_from(["1.00", "2.00"])))
 def test_every_row_is_decided_on_as_if_it_came_alone(parts: list[Part], before: dict[str, str]) -> None:
     ledger, known = Ledger(1_000, 3_600.0), dict(before)
-    ledger.add([SortedPrints.of(prints_of(typed([*before.items()]), KEY))], 1, 0.0)
+    ledger.add([prints_of(typed([*before.items()]), KEY)], 1, 0.0)
     decision = decide([part.typed() for part in parts], KEY, ledger)
     added: dict[str, str] = {}
     for part, block in sorted(zip(parts, decision.blocks, strict=True), key=lambda entry: not entry[0].ahead):
@@ -63,7 +63,7 @@ def test_every_row_is_decided_on_as_if_it_came_alone(parts: list[Part], before: 
         added |= own
     ledger.add(decision.added(), 2, 1.0)
     assert len(ledger) == len(before) + len(added)
-    found = ledger.find(SortedPrints.of(prints_of(typed([*known.items()]), KEY)))
+    found = ledger.find(prints_of(typed([*known.items()]), KEY))
     assert found.known.all()
     assert found.same.all()
     assert found.versions.tolist() == [2 if name in added else 1 for name in known]

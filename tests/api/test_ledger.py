@@ -21,12 +21,8 @@ def rows(*ids: str, amount: str = "1.00") -> pa.Table:
     return pa.table({"transaction_id": pa.array(ids, pa.string()), "amount": amounts})
 
 
-def prints_of_rows(*ids: str, amount: str = "1.00") -> Prints:
+def prints(*ids: str, amount: str = "1.00") -> SortedPrints:
     return prints_of(rows(*ids, amount=amount), "transaction_id")
-
-
-def prints(*ids: str) -> SortedPrints:
-    return SortedPrints.of(prints_of_rows(*ids))
 
 
 @dataclass
@@ -54,8 +50,7 @@ def test_it_knows_what_a_dictionary_of_the_window_knows(given_groups: list[dict[
     ledger, model = Ledger(window_rows, HOUR_S), Model(window_rows)
     for version, group in enumerate(given_groups):
         fresh = {name: amount for name, amount in group.items() if model.find(name) is None}
-        table = pa.concat_tables([rows(n, amount=a) for n, a in group.items()])
-        asked = SortedPrints.of(prints_of(table, "transaction_id"))
+        asked = prints_of(pa.concat_tables([rows(n, amount=a) for n, a in group.items()]), "transaction_id")
         seen = ledger.find(asked)
         for i, (name, amount) in enumerate(group.items()):
             expected = model.find(name)
@@ -97,5 +92,5 @@ def test_memory_does_not_grow_with_what_was_forgotten(count: int) -> None:
 
 
 def test_the_values_print_tells_any_change_of_a_row() -> None:
-    assert prints_of_rows("a").values[0] == prints_of_rows("a").values[0]
-    assert prints_of_rows("a").values[0] != prints_of_rows("a", amount="1.01").values[0]
+    assert prints("a").prints.values[0] == prints("a").prints.values[0]
+    assert prints("a").prints.values[0] != prints("a", amount="1.01").prints.values[0]
